@@ -1,0 +1,1 @@
+"""The one journey: governor (authorize, settle, void) and relay (pass, meter, settle once)."""

@@ -1,0 +1,1 @@
+"""The HTTP door: routes, keys, admin API; error to answer in one place."""

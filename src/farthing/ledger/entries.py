@@ -1,0 +1,378 @@
+"""What goes into the ledger and what comes out: claims, offers, operations, answers, entries. Frozen."""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from farthing.domain.money import TOKENS_PER_MILLION, divide_up
+from farthing.domain.usage import Usage
+
+
+class Unit(enum.StrEnum):
+    """What an account counts. Kinds of limit are rows with a unit, not functions."""
+
+    NANODOLLARS = "nanodollars"
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    CALLS_OPEN = "calls_open"
+
+
+class AtShort(enum.StrEnum):
+    """What the store does when an offer does not fit an account.
+
+    CLAMP: lower the output cap to the most that fits, not below the offer's floor.
+    REFUSE: the whole offer fits or it is not granted.
+    PASS: grant it all the same; what goes beyond the limit is overrun (soft budgets, observe mode).
+    """
+
+    CLAMP = "clamp"
+    REFUSE = "refuse"
+    PASS = "pass"
+
+
+class Need(msgspec.Struct, frozen=True):
+    """How much of a unit an offer needs: fixed + rate x output cap, rounded up once.
+
+    rate_per_million is per million tokens of output cap, so prices stay whole numbers.
+    """
+
+    fixed: int
+    rate_per_million: int = 0
+
+    def at(self, output_cap: int) -> int:
+        """The need at one output cap, in the unit."""
+        return self.fixed + divide_up(self.rate_per_million * output_cap, TOKENS_PER_MILLION)
+
+    def largest_cap(self, room: int) -> int | None:
+        """The largest output cap whose need fits the room; None where the cap does not matter."""
+        if self.rate_per_million == 0:
+            return None
+        return (room - self.fixed) * TOKENS_PER_MILLION // self.rate_per_million
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One account that must pay for a call. Limits come with each hold, so edits keep history."""
+
+    account: str
+    unit: Unit
+    limit: int
+    at_short: AtShort
+    budget: str
+    value: str | None = None
+    window: str = "total"
+    starts_at_us: int | None = None
+    ends_at_us: int | None = None
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to serve a call: a target, what it needs at most, and the accounts that must pay.
+
+    The store grants the largest output cap between output_floor and output_full that fits every
+    account. Where a call has no output, both are 0.
+    """
+
+    target: str
+    provider: str
+    model: str
+    needs: Mapping[Unit, Need]
+    claims: tuple[Claim, ...]
+    output_full: int = 0
+    output_floor: int = 0
+    price_version: str | None = None
+    reason: str = "as_asked"  # why this offer: as_asked, downgraded, routed ...
+    rules: tuple[str, ...] = ()
+
+
+class EntryFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an entry says about a call, whatever becomes of it; known before it goes upstream."""
+
+    request_id: str
+    environment: str
+    dialect: str
+    model_asked: str
+    attempt: int = 1
+    stream: bool = False
+    claimed_environment: str | None = None
+    group: str | None = None
+    key: str | None = None
+    key_id: str | None = None
+    developer: str | None = None
+    wallet: str | None = None
+    labels: Mapping[str, str] = {}
+    tags_invalid: bool = False
+    run: str | None = None
+    prompt_hash: str | None = None
+    policy_digest: str | None = None
+    cost_tracked: bool = True
+
+
+class Outcome(enum.StrEnum):
+    """How a call ended, as its entry says."""
+
+    SETTLED = "settled"
+    VOID = "void"
+    REFUSED = "refused"
+    CACHED = "cached"
+
+
+# ── operations: a batch of them is one transaction ──────────────────────────────────────────────
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Set money aside for the first offer that fits all its accounts; refuse when none does."""
+
+    call_id: str
+    at_us: int
+    owner: str
+    facts: EntryFacts
+    offers: tuple[Offer, ...]
+
+
+class Settle(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Replace a hold by the cost and free the rest. Never refused; a second one changes nothing.
+
+    A call settled as assumed whose truth arrives later (assumed=False) gets one correction.
+    """
+
+    call_id: str
+    at_us: int
+    cost_nanodollars: int
+    cost_asked_nanodollars: int | None = None
+    usage: Usage | None = None
+    by_model: tuple[tuple[str, Usage], ...] = ()
+    assumed: bool = False
+    assumed_rule: str | None = None
+    status: int | None = None
+    model_answered: str | None = None
+    service_tier: str | None = None
+    latency_ms: int | None = None
+    first_byte_ms: int | None = None
+    anomalies: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Void(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Drop a hold because nothing is owed: the provider was never reached."""
+
+    call_id: str
+    at_us: int
+    rule: str
+    error: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Write an entry for a call that was never held: refused by a rule, answered from a cache.
+
+    count is how many alike refusals this one row stands for.
+    """
+
+    call_id: str
+    at_us: int
+    facts: EntryFacts
+    outcome: Outcome
+    reason: str
+    rules: tuple[str, ...] = ()
+    status: int | None = None
+    count: int = 1
+
+
+class SettleDead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Settle every hold of an owner that is gone as assumed, at its ceiling, and forget the owner."""
+
+    owner: str
+    at_us: int
+    rule: str = "owner_died"
+
+
+class Renew(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Say that an owner lives until a moment; its first renewal makes it known."""
+
+    owner: str
+    at_us: int
+    until_us: int
+    host: str
+    process: str
+
+
+Operation = Hold | Settle | Void | Record | SettleDead | Renew
+
+
+# ── answers: one for each operation, in order ───────────────────────────────────────────────────
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """One account: what is settled, what calls in flight hold, and the limit last asked of it."""
+
+    account: str
+    unit: Unit
+    settled: int
+    held: int
+    limit: int
+    budget: str
+    value: str | None = None
+    window: str = "total"
+    starts_at_us: int | None = None
+    ends_at_us: int | None = None
+
+    @property
+    def remaining(self) -> int:
+        """What a new hold may still take; negative where soft limits were passed."""
+        return self.limit - self.settled - self.held
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Granted: which offer, at which output cap, what is held, and the accounts after it.
+
+    would_refuse names the accounts of PASS claims that did not fit.
+    """
+
+    call_id: str
+    offer: int
+    output_cap: int
+    clamped: bool
+    ceiling_nanodollars: int
+    balances: tuple[Balance, ...]
+    would_refuse: tuple[str, ...] = ()
+
+
+class Short(msgspec.Struct, frozen=True, kw_only=True):
+    """Not granted, nothing taken: the account that was short, and whether waiting helps.
+
+    final is False where the offer would fit if all open calls cost nothing (the money is only held).
+    """
+
+    call_id: str
+    balance: Balance
+    needed: int
+    final: bool
+
+
+class Booked(msgspec.Struct, frozen=True, kw_only=True):
+    """Settled, void or recorded: what was booked first, and the accounts after it.
+
+    already is True where the call had been booked before and this operation changed nothing;
+    corrected is True where it wrote the one correction of an assumed settlement.
+    """
+
+    call_id: str
+    outcome: Outcome
+    cost_nanodollars: int
+    balances: tuple[Balance, ...] = ()
+    already: bool = False
+    corrected: bool = False
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Housekeeping was done; count says on how many holds."""
+
+    count: int = 0
+
+
+Answer = Held | Short | Booked | Done
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the ledger tells it: its entry, with its correction applied where there is one."""
+
+    call_id: str
+    at_us: int
+    facts: EntryFacts
+    outcome: Outcome
+    reason: str
+    rules: tuple[str, ...]
+    provider: str | None
+    target: str | None
+    model_served: str | None
+    model_answered: str | None
+    assumed: bool
+    assumed_rule: str | None
+    status: int | None
+    cache: str
+    clamped_to: int | None
+    usage: Usage | None
+    by_model: tuple[tuple[str, Usage], ...]
+    ceiling_nanodollars: int
+    cost_nanodollars: int
+    cost_asked_nanodollars: int | None
+    overrun_nanodollars: int
+    accounts: tuple[str, ...]
+    price_version: str | None
+    service_tier: str | None
+    latency_ms: int | None
+    first_byte_ms: int | None
+    anomalies: tuple[str, ...]
+    error: str | None
+    would_refuse: tuple[str, ...]
+    count: int
+    corrected: bool
+
+
+class OpenHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A call in flight: what it holds, since when, and whose it is."""
+
+    call_id: str
+    at_us: int
+    owner: str
+    environment: str
+    key: str | None
+    model: str
+    ceiling_nanodollars: int
+    accounts: tuple[str, ...]
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that holds money; dead when its lease ran out or its process is gone."""
+
+    owner: str
+    host: str
+    process: str
+    renewed_at_us: int
+    until_us: int
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a balance or roll-up does not equal the sum of the entries."""
+
+    what: str
+    expected: int
+    found: int
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key as the ledger keeps it: never the secret, only its SHA-256."""
+
+    key_id: str
+    sha256: bytes
+    environment: str
+    label: str
+    created_at_us: int
+    group: str | None = None
+    developer: str | None = None
+    revoked_at_us: int | None = None
+
+
+class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a slice of calls cost, from the hourly roll-ups."""
+
+    by: Mapping[str, str | None]
+    calls: int
+    refused: int
+    assumed: int
+    cost_nanodollars: int
+    cost_asked_nanodollars: int
+    input_tokens: int
+    cached_read: int
+    cached_write: int
+    output_tokens: int
+    reasoning: int
+
+
+_ESCAPES = str.maketrans({"%": "%25", "/": "%2F"})
+
+
+def account_name(budget: str, value: str | None, window: str) -> str:
+    """Name an account: dev-month/2026-11, per-developer/alice/2026-11. Unique, and made to be read."""
+    if value is None:
+        return f"{budget}/{window.translate(_ESCAPES)}"
+    return f"{budget}/{value.translate(_ESCAPES)}/{window.translate(_ESCAPES)}"

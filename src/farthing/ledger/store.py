@@ -1,0 +1,113 @@
+"""The one store interface and its promises; every store runs one test suite that asks them all."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from farthing.ledger.entries import (
+    Answer,
+    Balance,
+    Difference,
+    Entry,
+    KeyRow,
+    OpenHold,
+    Operation,
+    Owner,
+    SpendRow,
+)
+
+
+class Store(Protocol):
+    """Where money is remembered.
+
+    Every store promises (tests/ledger/test_every_store.py asks them all):
+
+    1. A batch is one transaction: when apply returns, all of it is durable, or it raised and none is.
+    2. When a hold is granted, settled + held fits the limit of every claim that is not PASS.
+    3. A call is held once and settled once; asking again changes nothing and gives the first answer.
+    4. A settlement is never refused, even late. One that was assumed takes one correction.
+    5. A refusal consumes nothing of any account.
+    6. Balances and roll-ups equal the sums of the entries.
+    """
+
+    def apply(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Apply a batch in order, in one durable transaction; answer each.
+
+        Raises LedgerUnavailable when the batch could not be made durable; then nothing happened.
+        """
+        ...
+
+    # Questions never wait for writers.
+
+    def balance(self, account: str) -> Balance | None:
+        """One account, or None if nothing was ever held against it."""
+        ...
+
+    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
+        """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
+        ...
+
+    def entry(self, call_id: str) -> Entry | None:
+        """One call, its correction applied."""
+        ...
+
+    def entries(
+        self,
+        *,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+        outcome: str | None = None,
+        environment: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> list[Entry]:
+        """Calls, newest first; before is the (at_us, call_id) of the last one seen (keyset paging)."""
+        ...
+
+    def spend(
+        self, *, by: Sequence[str], since_us: int | None = None, until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> list[SpendRow]:
+        """Sum the hourly roll-ups by environment, key, model, provider, group, developer, run,
+        hour, or label:NAME (one label at a time)."""
+        ...
+
+    def open_holds(self) -> list[OpenHold]:
+        """Calls in flight, oldest first."""
+        ...
+
+    def owners(self) -> list[Owner]:
+        """Processes that hold or held money and have not been found dead."""
+        ...
+
+    def verify(self) -> list[Difference]:
+        """Recompute every balance and roll-up from the entries; empty when all agree."""
+        ...
+
+    # Keys and definitions live beside the money, so that every process sees one truth.
+
+    def add_key(self, row: KeyRow) -> None:
+        """Remember a key; raises ValueError where the label is taken in its environment."""
+        ...
+
+    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
+        """The key with this hash, revoked or not."""
+        ...
+
+    def keys(self) -> list[KeyRow]:
+        """All keys, by environment and label."""
+        ...
+
+    def revoke_key(self, key_id: str, at_us: int) -> bool:
+        """Revoke a key; False where there is none or it was revoked before."""
+        ...
+
+    def remember(self, name: str, value: str) -> str:
+        """Keep a fact under a name for good; returns what was kept first (budget definitions, salts)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every file and connection."""
+        ...

@@ -1,0 +1,1 @@
+"""What is allowed: rules and decisions; pure: no clock, no store."""

@@ -1,0 +1,170 @@
+"""The rules in force, as frozen values: environments, budgets, targets."""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from farthing.domain.period import Period, Window
+
+
+class Otherwise(enum.StrEnum):
+    """What happens to a model that is not on the allowlist."""
+
+    DOWNGRADE = "downgrade"
+    REFUSE = "refuse"
+
+
+class AtLimit(enum.StrEnum):
+    """What happens to a call that does not fit a budget."""
+
+    CLAMP = "clamp"
+    REFUSE = "refuse"
+    DOWNGRADE = "downgrade"
+    OVERRUN = "overrun"
+    OBSERVE = "observe"
+
+
+class Unbounded(enum.StrEnum):
+    """What is assumed of a request whose billed input may exceed its body."""
+
+    CONTEXT = "context"
+    REFUSE = "refuse"
+    OVERRUN = "overrun"
+
+
+class Unpriced(enum.StrEnum):
+    """What happens to a model without a price."""
+
+    REFUSE = "refuse"
+    DEAREST = "dearest"
+
+
+class OnDisconnect(enum.StrEnum):
+    """What happens upstream when the caller leaves in the middle of an answer."""
+
+    DRAIN = "drain"
+    CANCEL = "cancel"
+
+
+class OnLedgerFailure(enum.StrEnum):
+    """Whether calls pass while the ledger cannot answer."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """So many requests per calendar minute or hour, for each key."""
+
+    requests: int
+    period: Period
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where calls come from, with its own models and manners.
+
+    allow: models that may be asked for, as names or patterns ("claude-*"); None allows all,
+        an empty tuple none.
+    downgrade: (pattern, model) pairs in order; the first that matches names the replacement.
+    output_bound: output tokens assumed and sent upstream where the caller sets no cap;
+        None means the model's own maximum.
+    """
+
+    name: str
+    allow: tuple[str, ...] | None = None
+    otherwise: Otherwise = Otherwise.REFUSE
+    downgrade: tuple[tuple[str, str], ...] = ()
+    rate_limit: RateLimit | None = None
+    at_limit: AtLimit = AtLimit.CLAMP
+    output_bound: int | None = None
+    unbounded: Unbounded = Unbounded.CONTEXT
+    unpriced: Unpriced = Unpriced.REFUSE
+    on_disconnect: OnDisconnect = OnDisconnect.DRAIN
+    on_ledger_failure: OnLedgerFailure = OnLedgerFailure.CLOSED
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Money a scope may spend in each period.
+
+    match: facts a call must have: environment, group, key, developer, provider, model, run, or a
+        label by its own name; a value is a name or pattern, or several of which one must match.
+    per: one account for each value of this fact; None makes one account for all.
+    at_limit: overrides the environment's; None leaves it.
+    """
+
+    name: str
+    limit_nanodollars: int
+    period: Period
+    zone: str
+    match: Mapping[str, tuple[str, ...]] = {}
+    per: str | None = None
+    at_limit: AtLimit | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider, and one model or all of them, that a call can be sent to.
+
+    model: the only model it serves, and the name sent upstream; None serves any model of the provider.
+    families: dialect families its server speaks: openai, anthropic, gemini.
+    base_url: what the official SDK of the dialect would be given; None is the provider's own.
+    secret_env: name of the environment variable that holds its key; the value is never kept here.
+    simulated: answered by the simulator; mock: canned answers at cost 0, marked, outside the ratios.
+    asks_usage: ask for usage in streams where the dialect needs to be asked.
+    """
+
+    id: str
+    provider: str
+    model: str | None = None
+    families: tuple[str, ...] = ("openai",)
+    base_url: str | None = None
+    secret_env: str | None = None
+    simulated: bool = False
+    mock: bool = False
+    asks_usage: bool = True
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys that belong together: one environment and one wallet.
+
+    key_sha256: hash of the key that the file names; the key itself is never kept.
+    """
+
+    name: str
+    environment: str
+    wallet: str | None = None
+    key_sha256: bytes | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """All rules in force together. digest names exactly these rules on every entry."""
+
+    digest: str
+    environments: Mapping[str, Environment]
+    budgets: tuple[Budget, ...] = ()
+    targets: tuple[Target, ...] = ()
+    groups: tuple[Group, ...] = ()
+    organization: str = ""
+    zone: str = "UTC"
+    cost_tracked: bool = True
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A target to try and the model to ask it for, with why.
+
+    reason: as_asked, downgraded (the model asked for is not allowed), cheaper (the next one at a limit).
+    """
+
+    target: Target
+    model: str
+    reason: str = "as_asked"
+    rules: tuple[str, ...] = ()
+
+
+class Payer(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget that must pay for a call: which of its values, which window, what at its limit."""
+
+    budget: Budget
+    value: str | None
+    window: Window
+    at_limit: AtLimit

@@ -1,0 +1,1 @@
+"""What things cost: price book, ceiling and cost; pure."""

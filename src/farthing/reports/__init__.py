@@ -1,0 +1,1 @@
+"""What people learn later: reads the ledger, never writes money."""
