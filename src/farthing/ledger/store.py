@@ -67,7 +67,11 @@ class Store(Protocol):
         ...
 
     def spend(
-        self, *, by: Sequence[str], since_us: int | None = None, until_us: int | None = None,
+        self,
+        *,
+        by: Sequence[str],
+        since_us: int | None = None,
+        until_us: int | None = None,
         where: Mapping[str, str] | None = None,
     ) -> list[SpendRow]:
         """Sum the hourly roll-ups by environment, key, model, provider, group, developer, run,
