@@ -111,6 +111,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     secret_env: name of the environment variable that holds its key; the value is never kept here.
     simulated: answered by the simulator; mock: canned answers at cost 0, marked, outside the ratios.
     asks_usage: ask for usage in streams where the dialect needs to be asked.
+    stands_for: the provider whose place a simulator takes: its path and its budgets are then its own.
+    environments: the only environments it serves; empty serves all.
+    secret_file: path of a file that holds its key, instead of a variable.
     """
 
     id: str
@@ -122,18 +125,37 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
     mock: bool = False
     asks_usage: bool = True
+    stands_for: str | None = None
+    environments: tuple[str, ...] = ()
+    secret_file: str | None = None
+
+    @property
+    def billed_as(self) -> str:
+        """The provider whose budgets pay for it."""
+        return self.stands_for or self.provider
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that belong together: one environment and one wallet.
 
     key_sha256: hash of the key that the file names; the key itself is never kept.
+    key_env: name of the environment variable that holds the key.
     """
 
     name: str
     environment: str
     wallet: str | None = None
     key_sha256: bytes | None = None
+    key_env: str | None = None
+
+
+class Wallet(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that was put in for a team and is used up."""
+
+    team_id: str
+    owner: str | None = None
+    allocation_nanodollars: int | None = None
+    period: Period | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +166,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     budgets: tuple[Budget, ...] = ()
     targets: tuple[Target, ...] = ()
     groups: tuple[Group, ...] = ()
+    wallets: tuple[Wallet, ...] = ()
     organization: str = ""
     zone: str = "UTC"
     cost_tracked: bool = True

@@ -1,0 +1,262 @@
+"""Decide which targets a call may go to, in which order, and which budgets must pay."""
+
+import msgspec
+
+from farthing.domain.call import Call
+from farthing.domain.errors import Reason, Refusal
+from farthing.policy.compiled import Compiled, compiled
+from farthing.policy.kinds import same_kind
+from farthing.policy.names import names_model, nearest
+from farthing.policy.payers import rate_window
+from farthing.policy.reach import Dearness, Reach, price_of
+from farthing.policy.rules import AtLimit, Candidate, Environment, Otherwise, Payer, Policy
+
+__all__ = ["AUTO", "Proposal", "decide", "payers", "rate_window"]
+
+# A caller that leaves the choice to the policy gets the cheapest model it may use.
+AUTO = "auto"
+_LISTED_MAX = 20
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a call may go: candidates in the order to try. Whether there is money, the ledger knows."""
+
+    environment: Environment
+    candidates: tuple[Candidate, ...]
+
+
+def payers(call: Call, policy: Policy, candidate: Candidate) -> tuple[Payer, ...]:
+    """The budgets that must pay for a call if it goes to this candidate, with their windows."""
+    return compiled(policy).payers.of(call, candidate)
+
+
+def decide(
+    call: Call, policy: Policy, *, dearness: Dearness, provider_hint: str | None = None
+) -> Proposal | Refusal:
+    """Propose targets for a call, or refuse it with the reason.
+
+    Pure: no clock, no store. Whether a budget has room is not asked here; the ledger answers that
+    in the same step that takes the room.
+
+    dearness: a comparable price of a model at a target, None where it has none.
+    provider_hint: the provider that the path names; only its targets are candidates.
+    """
+    rules = compiled(policy)
+    environment = policy.environments.get(call.identity.environment)
+    if environment is None:
+        return _unknown_environment(call, policy)
+    family = call.facts.dialect.partition(".")[0]
+    question = _Question(call, rules, environment, rules.reach(environment, family, provider_hint), dearness)
+    allowed = question.allowed()
+    if allowed is None:
+        return question.instead()
+    if not allowed:
+        return question.nobody_serves(call.facts.model, provider_hint)
+    return Proposal(environment=environment, candidates=allowed + question.cheaper_than(allowed))
+
+
+class _Question:
+    """One call with everything that bears on the answer."""
+
+    def __init__(
+        self, call: Call, rules: Compiled, environment: Environment, reach: Reach, dearness: Dearness
+    ) -> None:
+        self.call = call
+        self.rules = rules
+        self.environment = environment
+        self.reach = reach
+        self.dearness = dearness
+        self.asked = call.facts.model
+        self.asked_target = reach.target_called(self.asked)
+
+    def allowed(self) -> tuple[Candidate, ...] | None:
+        """Who can serve what was asked for, nobody included; None where it is not allowed."""
+        if self.asked == AUTO and self.asked_target is None:
+            rule = "auto: the cheapest model allowed"
+            return self._served(self._cheapest(None), "as_asked", rule, None)
+        names = (self.asked, self._model_asked())
+        if not any(self.rules.allows(self.environment, name) for name in names):
+            return None
+        return self._as_asked()
+
+    def _as_asked(self) -> tuple[Candidate, ...]:
+        target = self.asked_target
+        if target is None:
+            return self.reach.serving(self.asked, self.dearness)
+        rule = f"asked for target {target.id}"
+        return (Candidate(target=target, model=self._model_asked(), rules=(rule,)),)
+
+    def _model_asked(self) -> str:
+        """The model that is meant, also where a target was asked for by its id."""
+        return (self.asked_target.model if self.asked_target else None) or self.asked
+
+    def instead(self) -> Proposal | Refusal:
+        """What becomes of a model that is not allowed: a cheaper one that is, or a refusal."""
+        candidates: tuple[Candidate, ...] = ()
+        why_not = ""
+        if self.environment.otherwise is Otherwise.DOWNGRADE:
+            candidates, why_not = self._replacement()
+        if self.environment.at_limit is AtLimit.OBSERVE:
+            return self._observed(candidates)
+        if not candidates:
+            return self._not_allowed(why_not)
+        return Proposal(environment=self.environment, candidates=candidates + self.cheaper_than(candidates))
+
+    def _observed(self, candidates: tuple[Candidate, ...]) -> Proposal | Refusal:
+        """Let a model pass that is not allowed, and say what would have become of it."""
+        would = f"would be downgraded to {candidates[0].model}" if candidates else "would be refused"
+        rule = f"observed: {self.asked} is not allowed in {self.environment.name} and {would}"
+        found = self._as_asked()
+        if not found:
+            return self.nobody_serves(self.asked, None)
+        return Proposal(
+            environment=self.environment,
+            candidates=tuple(
+                Candidate(target=one.target, model=one.model, rules=(*one.rules, rule)) for one in found
+            ),
+        )
+
+    # ── downgrades ──────────────────────────────────────────────────────────────────────────────
+
+    def _replacement(self) -> tuple[tuple[Candidate, ...], str]:
+        """Who serves in the place of a model that is not allowed, or why nobody does.
+
+        The downgrade map speaks first; a model that it does not mention goes to the cheapest.
+        """
+        price_max = self._price_asked()
+        entry = self._map_entry()
+        if entry is None:
+            rule = f"{self.asked} is not allowed in {self.environment.name}: the cheapest allowed model"
+            found = self._served(self._cheapest(price_max), "downgraded", rule, price_max)
+            return found, "" if found else "no allowed model of this dialect is as cheap and has a price"
+        pattern, model = entry
+        if not self.rules.allows(self.environment, model):
+            return (), f"its downgrade, {model}, is not allowed either"
+        found = self._served((model,), "downgraded", f"downgrade {pattern}: {model}", price_max)
+        return found, "" if found else f"its downgrade, {model}, is dearer or has no price"
+
+    def _map_entry(self) -> tuple[str, str] | None:
+        """The first entry of the downgrade map that covers the model and leads to this dialect."""
+        meant = self._model_asked()
+        for pattern, model in self.environment.downgrade:
+            if names_model(pattern, meant) and self.reach.surely_serving(model, self.dearness):
+                return pattern, model
+        return None
+
+    def _price_asked(self) -> int | None:
+        """The lowest price known for what was asked for, at any target of the policy."""
+        meant = self._model_asked()
+        prices = [
+            price
+            for target in self.rules.policy.targets
+            if not target.mock and (price := self.dearness(target, meant)) is not None
+        ]
+        return min(prices, default=None)
+
+    def _cheapest(self, price_max: int | None) -> tuple[str, ...]:
+        """The cheapest model that may be chosen for this call, if it is cheap enough."""
+        priced = sorted(
+            (price, model)
+            for price, model in self.reach.priced(self.dearness)
+            if same_kind(self.call.facts, model) and (price_max is None or price <= price_max)
+        )
+        return (priced[0][1],) if priced else ()
+
+    def _served(
+        self, models: tuple[str, ...], reason: str, rule: str, price_max: int | None
+    ) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(target=one.target, model=one.model, reason=reason, rules=(*one.rules, rule))
+            for model in models
+            for one in self.reach.surely_serving(model, self.dearness)
+            if price_max is None or self._costs_at_most(one, price_max)
+        )
+
+    def _costs_at_most(self, candidate: Candidate, price_max: int) -> bool:
+        price = price_of(candidate.target, candidate.model, self.dearness)
+        return price is not None and price <= price_max
+
+    def cheaper_than(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """Cheaper models for when the candidates do not fit a budget: the map's, then the dearest first."""
+        if not self._downgrades_at_limit(candidates):
+            return ()
+        price = price_of(candidates[0].target, candidates[0].model, self.dearness)
+        if price is None:
+            return ()
+        ladder = sorted(
+            (
+                (lower, model)
+                for lower, model in self.reach.priced(self.dearness)
+                if lower < price and same_kind(self.call.facts, model)
+            ),
+            key=lambda rung: (-rung[0], rung[1]),
+        )
+        entry = self._map_entry()
+        mapped = [entry[1]] if entry and self.rules.allows(self.environment, entry[1]) else []
+        models = dict.fromkeys((*mapped, *(model for _, model in ladder)))
+        for candidate in candidates:
+            models.pop(candidate.model, None)
+        rule = "at the limit: the next cheaper model allowed"
+        return self._served(tuple(models), "cheaper", rule, price - 1)
+
+    def _downgrades_at_limit(self, candidates: tuple[Candidate, ...]) -> bool:
+        if self.environment.at_limit is AtLimit.DOWNGRADE:
+            return True
+        return self.rules.a_budget_downgrades and any(
+            payer.at_limit is AtLimit.DOWNGRADE
+            for candidate in candidates
+            for payer in self.rules.payers.of(self.call, candidate)
+        )
+
+    # ── refusals ────────────────────────────────────────────────────────────────────────────────
+
+    def _not_allowed(self, why_not: str) -> Refusal:
+        environment = self.environment
+        message = f"{self.asked} is not allowed in {environment.name}"
+        if why_not:
+            message = f"{message}, and {why_not}"
+        if not environment.allow:
+            return _refusal(
+                message, f"add models to environments.{environment.name}.models.allow in the policy"
+            )
+        meant = nearest(self.asked, environment.allow)
+        question = f" (did you mean {meant}?)" if meant else ""
+        return _refusal(message, f"ask for one of: {_listed(environment.allow)}{question}")
+
+    def nobody_serves(self, model: str, provider: str | None) -> Refusal:
+        """Say which target is missing."""
+        reach = self.reach
+        whose = f" of {provider}" if provider else ""
+        if model == AUTO:
+            return _refusal(
+                f"no model allowed in {self.environment.name} has a target and a price in the "
+                f"{reach.family} dialect{whose}",
+                "name a model, or add targets for the allowed models under providers.targets in the policy",
+            )
+        fix = (
+            f"add a target under providers.targets that serves {model} and speaks the {reach.family} dialect"
+        )
+        if reach.models:
+            served = dict.fromkeys(target.model for target in reach.targets if target.model)
+            if served:
+                fix = f"{fix}, or ask for one of: {_listed(tuple(served))}"
+        return _refusal(f"no target{whose} serves {model} in the {reach.family} dialect", fix)
+
+
+def _unknown_environment(call: Call, policy: Policy) -> Refusal:
+    name = call.identity.environment
+    meant = nearest(name, policy.environments)
+    question = f" (did you mean {meant}?)" if meant else ""
+    return _refusal(
+        f"the policy has no environment {name}, so nothing is allowed in it",
+        f"declare it under environments, or use one of: {_listed(tuple(policy.environments))}{question}",
+    )
+
+
+def _refusal(message: str, fix: str) -> Refusal:
+    return Refusal(reason=Reason.MODEL_NOT_ALLOWED, message=message, fix=fix)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_LISTED_MAX])
+    return shown if len(names) <= _LISTED_MAX else f"{shown} and {len(names) - _LISTED_MAX} more"

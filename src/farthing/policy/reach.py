@@ -1,0 +1,96 @@
+"""Find the targets that can answer a dialect, and the models that each of them serves."""
+
+from collections.abc import Callable, Iterator
+
+from farthing.policy.names import is_pattern, names_model
+from farthing.policy.rules import Candidate, Environment, Policy, Target
+
+Dearness = Callable[[Target, str], int | None]
+
+# Other words for a provider, as people write them in paths and files.
+PROVIDER_ALIASES = {"gemini": "google", "x-ai": "xai", "mistralai": "mistral", "azure-openai": "azure"}
+
+
+class Reach:
+    """The targets that one dialect family can use from one environment, in the order of the policy."""
+
+    def __init__(self, policy: Policy, environment: Environment, family: str, provider: str | None) -> None:
+        self.family = family
+        self.targets = tuple(
+            target
+            for target in policy.targets
+            if family in target.families
+            and (not target.environments or environment.name in target.environments)
+            and (provider is None or _is_of(target, PROVIDER_ALIASES.get(provider, provider)))
+        )
+        self.open_targets = tuple(target for target in self.targets if target.model is None)
+        self._by_model: dict[str, list[Target]] = {}
+        self._by_id: dict[str, Target] = {}
+        for target in self.targets:
+            if target.model is not None:
+                self._by_model.setdefault(target.model, []).append(target)
+                self._by_id[target.id] = target
+        self.models = self._models_to_choose(environment)
+
+    def target_called(self, name: str) -> Target | None:
+        """The target that is asked for by its id, where no model has that name."""
+        return None if name in self._by_model else self._by_id.get(name)
+
+    def serving(self, model: str, dearness: Dearness) -> tuple[Candidate, ...]:
+        """Who serves a model; without any who surely does, open targets of unknown price.
+
+        Whether those may be tried is for the rule on unpriced models to judge.
+        """
+        sure = self.surely_serving(model, dearness)
+        return sure or tuple(Candidate(target=target, model=model) for target in self.open_targets)
+
+    def surely_serving(self, model: str, dearness: Dearness) -> tuple[Candidate, ...]:
+        """Who is known to serve a model: targets made for it, then providers with a price for it.
+
+        Where there are neither: a target made for the model of which this is a dated snapshot.
+        """
+        found = [Candidate(target=target, model=model) for target in self._by_model.get(model, ())]
+        found += [
+            Candidate(target=target, model=model)
+            for target in self.open_targets
+            if price_of(target, model, dearness) is not None
+        ]
+        return tuple(found) or tuple(
+            Candidate(target=target, model=name, rules=(f"{target.id} serves {name} for {model}",))
+            for name, targets in self._by_model.items()
+            if not is_pattern(name) and names_model(name, model)
+            for target in targets
+        )
+
+    def _models_to_choose(self, environment: Environment) -> tuple[str, ...]:
+        """Allowed models with a name of their own: those a downgrade may pick without being told."""
+        allow = environment.allow
+        names = dict.fromkeys(name for name in allow or () if not is_pattern(name))
+        names |= dict.fromkeys(
+            name
+            for name in self._by_model
+            if allow is None or any(names_model(pattern, name) for pattern in allow)
+        )
+        return tuple(names)
+
+    def priced(self, dearness: Dearness) -> Iterator[tuple[int, str]]:
+        """The models a downgrade may pick that someone here serves at a known price, with the lowest."""
+        for model in self.models:
+            prices = [
+                price
+                for target in (*self._by_model.get(model, ()), *self.open_targets)
+                if (price := price_of(target, model, dearness)) is not None
+            ]
+            if prices:
+                yield min(prices), model
+
+
+def price_of(target: Target, model: str, dearness: Dearness) -> int | None:
+    """How dear a model is at a target; a mock answers for nothing."""
+    return 0 if target.mock else dearness(target, model)
+
+
+def _is_of(target: Target, provider: str) -> bool:
+    if target.billed_as == provider:
+        return True
+    return (target.simulated or target.mock) and target.stands_for is None
