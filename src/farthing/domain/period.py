@@ -74,11 +74,7 @@ def _calendar_window(period: Period, at_us: int, zone: str) -> Window:
         key = start.strftime("%G-W%V")
     else:
         start = midnight.replace(day=1)
-        end = (
-            start.replace(year=start.year + 1, month=1)
-            if start.month == 12
-            else start.replace(month=start.month + 1)
-        )
+        end = (start + timedelta(days=32)).replace(day=1)
         key = start.strftime("%Y-%m")
     return Window(key, to_microseconds(start), to_microseconds(end))
 

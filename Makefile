@@ -1,0 +1,68 @@
+# farthing: each target sets up what it needs. `make` alone lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create .venv with every extra and the test tools
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@echo "Setting up .venv (about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: setup ## start a gateway with its simulator and two keys to try
+	@mkdir -p run
+	@test -f run/farthing.yaml || $(BIN)/farthing init --path run/farthing.yaml
+	@$(BIN)/farthing serve --try --policy run/farthing.yaml
+
+test: setup ## run all tests, with a short count of each fault and race run
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: setup ## run the fault and race tests at full length
+	@FARTHING_FAULTS=full $(BIN)/python -m pytest -p no:xdist tests/faults
+
+check: setup format-check lint types contracts test ## everything the gate asks, fastest first
+
+format-check: setup
+	@$(BIN)/ruff format --check .
+
+lint: setup
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy
+
+contracts: setup
+	@$(BIN)/lint-imports --no-cache
+
+format: setup ## format and repair what can be repaired
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+map: setup ## redraw docs/map.md from the modules' first lines
+	@$(BIN)/python tools/draw_map.py
+
+prices: setup ## compile the price book anew from genai-prices
+	@$(BIN)/python tools/compile_prices.py
+
+lock: setup ## resolve and lock the dependencies anew, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --all-extras --group dev --upgrade pyproject.toml -o requirements/dev.lock > /dev/null
+
+conformance: setup ## send recorded provider traffic (FARTHING_TRAFFIC or ../shared/traffic) through a gateway
+	@$(BIN)/python -m pytest -p no:xdist conformance
+
+bench: setup ## measure side by side with nginx; prints ratios
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what make setup and make run made
+	rm -rf .venv run dist
+
+.PHONY: help setup run test faults check format-check lint types contracts format map prices lock conformance bench clean

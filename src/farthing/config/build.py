@@ -1,0 +1,84 @@
+"""Pick the store, the prices and the clock; hand out a running governor."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from farthing.config.definitions import check_definitions
+from farthing.config.load import Loaded, load_policy
+from farthing.config.secrets import resolve_secrets
+from farthing.config.stores import open_store
+from farthing.domain.errors import LedgerUnavailable
+from farthing.engine.governor import Governor
+from farthing.ledger.committer import Committer
+from farthing.ledger.store import Store
+from farthing.policy.rules import Policy
+from farthing.prices.book import PriceBook, load_book
+
+DEFAULT_POLICY = Path("farthing.yaml")
+DEFAULT_LEDGER = "farthing.db"
+
+
+def clock() -> int:
+    """Microseconds since 1970, UTC."""
+    return time.time_ns() // 1_000
+
+
+class Running:
+    """A governor with everything it stands on, for one process."""
+
+    def __init__(self, *, loaded: Loaded, store: Store, committer: Committer, prices: PriceBook,
+                 governor: Governor, secrets: Mapping[str, str], prompt_salt: bytes) -> None:
+        self.policy: Policy = loaded.policy
+        self.notices = loaded.notices
+        self.store = store
+        self.committer = committer
+        self.prices = prices
+        self.governor = governor
+        self.secrets = secrets
+        self.prompt_salt = prompt_salt
+        self.clock = clock
+
+    def ledger_answers(self) -> bool:
+        """Whether the ledger can be asked now."""
+        try:
+            self.store.owners()
+        except LedgerUnavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Write what is queued and let go of the ledger."""
+        self.committer.stop()
+        self.store.close()
+
+
+def ledger_url(given: str | None, policy_paths: Sequence[Path], environ: Mapping[str, str]) -> str:
+    """The ledger in use: the argument, FARTHING_LEDGER, else a SQLite file beside the first policy file."""
+    if given:
+        return given
+    if environ.get("FARTHING_LEDGER"):
+        return environ["FARTHING_LEDGER"]
+    folder = policy_paths[0].parent if policy_paths else Path()
+    return f"sqlite:///{folder / DEFAULT_LEDGER}" if not folder.is_absolute() else f"sqlite:///{folder}/{DEFAULT_LEDGER}"
+
+
+def build(policy_paths: Sequence[Path], *, ledger: str | None = None,
+          environ: Mapping[str, str] | None = None) -> Running:
+    """Load the policy, open the ledger, start the committer.
+
+    Raises PolicyError with every problem of the files, LedgerUnavailable where the ledger cannot open.
+    """
+    environ = os.environ if environ is None else environ
+    loaded = load_policy(policy_paths, environ)
+    secrets = resolve_secrets(loaded.policy, environ)
+    store = open_store(ledger_url(ledger, policy_paths, environ))
+    check_definitions(loaded.policy, store)
+    prices = load_book().with_overrides(loaded.prices)
+    committer = Committer(store, clock=clock)
+    committer.start()
+    governor = Governor(policy=loaded.policy, prices=prices, committer=committer, clock=clock)
+    salt = bytes.fromhex(store.remember("prompt_salt", os.urandom(32).hex()))
+    return Running(loaded=loaded, store=store, committer=committer, prices=prices,
+                   governor=governor, secrets=secrets, prompt_salt=salt)

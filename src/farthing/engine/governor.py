@@ -1,0 +1,368 @@
+"""Authorize a call, settle it, void it: the one journey that both doors take."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from farthing.domain.call import Call
+from farthing.domain.errors import LedgerUnavailable, Reason, Refusal, Refused
+from farthing.domain.usage import Metered, Usage
+from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
+from farthing.engine.outcomes import Exchange, booking, owed
+from farthing.engine.refusals import RefusalMemory, refusal_for
+from farthing.ledger.committer import Committer
+from farthing.ledger.entries import (
+    Answer,
+    AtShort,
+    Balance,
+    Booked,
+    EntryFacts,
+    Held,
+    Hold,
+    Outcome,
+    Record,
+    Settle,
+    Short,
+    Unit,
+    Void,
+)
+from farthing.policy.decide import Proposal, decide
+from farthing.policy.rules import Candidate, Environment, OnLedgerFailure, Policy, Target
+from farthing.prices.book import Price, PriceBook
+from farthing.prices.cost import cost_nanodollars
+from farthing.prices.tokens import input_tokens_exact
+
+# Bodies above this are not worth counting: the tokenizer would hold the interpreter too long.
+COUNTED_BYTES_MAX = 2_000_000
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave to make one call: where to send it, with which cap, and what is held for it.
+
+    output_cap: the cap that must go upstream; None leaves the caller's body as it is.
+    held: False where nothing was held because the ledger failed and the policy said to stay open.
+    """
+
+    call: Call
+    environment: Environment
+    quote: Quote
+    output_cap: int | None
+    ceiling_nanodollars: int
+    balances: tuple[Balance, ...]
+    clamped: bool = False
+    would_refuse: tuple[str, ...] = ()
+    held: bool = True
+
+    @property
+    def target(self) -> Target:
+        """Where the call goes."""
+        return self.quote.candidate.target
+
+    @property
+    def model(self) -> str:
+        """The model it is sent to."""
+        return self.quote.candidate.model
+
+
+class _Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A call on its way to the ledger."""
+
+    call: Call
+    environment: Environment
+    quotes: Sequence[Quote]
+    hold: Hold
+
+
+class Governor:
+    """Decides about calls and books them, for one process.
+
+    The policy proposes, the ledger disposes. Thread-safe; holds no money of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        prices: PriceBook,
+        committer: Committer,
+        clock: Callable[[], int],
+    ) -> None:
+        self.policy = policy
+        self.prices = prices
+        self.committer = committer
+        self.clock = clock
+        self.opened_without_ledger = 0
+        self._memory = RefusalMemory()
+        self._late: deque[tuple[Grant, Settle | Void]] = deque()
+
+    # ── authorize ───────────────────────────────────────────────────────────────────────────────
+
+    def authorize(self, call: Call, *, prompt: bytes = b"", provider_hint: str | None = None) -> Grant:
+        """Hold the ceiling of a call and say where to send it; waits for the ledger.
+
+        Raises Refused, with nothing taken; LedgerUnavailable never leaves here: it is a refusal, or
+        a grant without a hold where the environment is open on ledger failure.
+        """
+        prepared = self._prepare(call, provider_hint)
+        try:
+            answer = self.committer.submit(prepared.hold)
+            if _worth_counting(answer, prepared.hold):
+                prepared = self._counted(prepared, provider_hint, prompt)
+                answer = self.committer.submit(prepared.hold)
+        except LedgerUnavailable as error:
+            return self._without_ledger(prepared, error)
+        return self._granted(prepared, answer)
+
+    async def authorize_async(
+        self, call: Call, *, prompt: bytes = b"", provider_hint: str | None = None
+    ) -> Grant:
+        """Do as authorize does, without blocking the event loop."""
+        prepared = self._prepare(call, provider_hint)
+        try:
+            answer = await self.committer.submit_async(prepared.hold)
+            if _worth_counting(answer, prepared.hold):
+                prepared = self._counted(prepared, provider_hint, prompt)
+                answer = await self.committer.submit_async(prepared.hold)
+        except LedgerUnavailable as error:
+            return self._without_ledger(prepared, error)
+        return self._granted(prepared, answer)
+
+    def _prepare(self, call: Call, provider_hint: str | None) -> _Prepared:
+        remembered = self._memory.recall(call)
+        if remembered is not None:
+            raise Refused(remembered)
+        proposal = self._propose(call, provider_hint)
+        quotes = quotes_of(call, proposal, self.policy, self.prices)
+        if isinstance(quotes, Refusal):
+            raise self._refused_by_rule(call, quotes)
+        tentative = any(quote.facts.tokenizer for quote in quotes) and not call.facts.unbounded
+        return self._with_hold(call, proposal.environment, quotes, tentative=tentative)
+
+    def _with_hold(
+        self, call: Call, environment: Environment, quotes: Sequence[Quote], *, tentative: bool
+    ) -> _Prepared:
+        offers = tuple(offer_of(call, quote, environment, self.policy) for quote in quotes)
+        hold = Hold(
+            call_id=call.call_id,
+            at_us=call.at_us,
+            owner=self.committer.owner,
+            facts=self._entry_facts(call),
+            offers=offers,
+            tentative=tentative,
+        )
+        return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold)
+
+    def _propose(self, call: Call, provider_hint: str | None) -> Proposal:
+        def dearness(target: Target, model: str) -> int | None:
+            candidate = Candidate(target=target, model=model)
+            family = call.facts.dialect.partition(".")[0]
+            return self.prices.dearness(priced_provider(self.prices, candidate, family), model, call.at_us)
+
+        proposal = decide(call, self.policy, dearness=dearness, provider_hint=provider_hint)
+        if isinstance(proposal, Refusal):
+            raise self._refused_by_rule(call, proposal)
+        return proposal
+
+    def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
+        """Bound the input by an exact count, now that the byte bound has proved too wide."""
+        call = prepared.call
+        proposal = self._propose(call, provider_hint)
+        vocabulary = prepared.quotes[0].facts.tokenizer
+        exact = (
+            input_tokens_exact(prompt, vocabulary)
+            if vocabulary and len(prompt) <= COUNTED_BYTES_MAX
+            else None
+        )
+        quotes = quotes_of(call, proposal, self.policy, self.prices, input_tokens_exact=exact)
+        assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
+        return self._with_hold(call, prepared.environment, quotes, tentative=False)
+
+    def _granted(self, prepared: _Prepared, answer: Answer) -> Grant:
+        call = prepared.call
+        if isinstance(answer, Short):
+            refusal = refusal_for(answer, call, prepared.environment)
+            self._memory.remember(call, refusal, answer)
+            raise Refused(refusal)
+        assert isinstance(answer, Held)
+        quote = prepared.quotes[answer.offer]
+        cap = answer.output_cap if answer.clamped else quote.output_cap
+        return Grant(
+            call=call,
+            environment=prepared.environment,
+            quote=quote,
+            output_cap=cap,
+            ceiling_nanodollars=answer.ceiling_nanodollars,
+            balances=answer.balances,
+            clamped=answer.clamped,
+            would_refuse=answer.would_refuse,
+        )
+
+    def _without_ledger(self, prepared: _Prepared, error: LedgerUnavailable) -> Grant:
+        if prepared.environment.on_ledger_failure is OnLedgerFailure.CLOSED:
+            raise Refused(
+                Refusal(
+                    reason=Reason.LEDGER_UNAVAILABLE,
+                    message=f"the ledger cannot answer ({error}), so no money can be held for this call",
+                    fix="try again; see  farthing doctor  on the host of the gateway",
+                    retry_after_s=1,
+                )
+            ) from error
+        self.opened_without_ledger += 1
+        offer, quote = prepared.hold.offers[0], prepared.quotes[0]
+        return Grant(
+            call=prepared.call,
+            environment=prepared.environment,
+            quote=quote,
+            output_cap=quote.output_cap,
+            ceiling_nanodollars=offer.needs[Unit.NANODOLLARS].at(offer.output_full),
+            balances=(),
+            held=False,
+        )
+
+    def _refused_by_rule(self, call: Call, refusal: Refusal) -> Refused:
+        """Write the row of a refusal that needed no ledger, without making the caller wait for it."""
+        self._memory.remember(call, refusal, None)
+        self.record_refusal(call, refusal)
+        return Refused(refusal)
+
+    def record_refusal(self, call: Call, refusal: Refusal, *, count: int = 1) -> None:
+        """Put a refusal on the ledger; it costs nothing and waits for nobody."""
+        self.committer.submit_soon(
+            Record(
+                call_id=call.call_id,
+                at_us=call.at_us,
+                facts=self._entry_facts(call),
+                outcome=Outcome.REFUSED,
+                reason=refusal.reason.value,
+                count=count,
+            )
+        )
+
+    def _entry_facts(self, call: Call) -> EntryFacts:
+        who, facts = call.identity, call.facts
+        return EntryFacts(
+            request_id=call.request_id,
+            attempt=call.attempt,
+            environment=who.environment,
+            claimed_environment=call.claimed_environment,
+            group=who.group,
+            key=who.key,
+            key_id=who.key_id,
+            developer=who.developer,
+            wallet=who.wallet,
+            labels=call.labels,
+            tags_invalid=call.tags_invalid,
+            run=call.run,
+            prompt_hash=call.prompt_hash,
+            dialect=facts.dialect,
+            model_asked=facts.model,
+            stream=facts.stream,
+            policy_digest=self.policy.digest,
+            cost_tracked=self.policy.cost_tracked,
+        )
+
+    # ── settle ──────────────────────────────────────────────────────────────────────────────────
+
+    def end_of(self, grant: Grant, exchange: Exchange, metered: Metered) -> Settle | Void:
+        """Make the ledger operation that ends a call, by the outcome rules."""
+        now = self.clock()
+        owes = owed(
+            ending=exchange.ending,
+            status=exchange.status,
+            metered=metered,
+            price=grant.quote.price,
+            price_of=lambda model: self._price_beside(grant, model),
+            ceiling_nanodollars=grant.ceiling_nanodollars,
+            cancelled_usage=exchange.cancelled_usage,
+        )
+        asked = self._cost_asked(grant, owes.usage, metered) if owes and not owes.assumed else None
+        return booking(
+            call_id=grant.call.call_id,
+            at_us=now,
+            owes=owes,
+            exchange=exchange,
+            metered=metered,
+            cost_asked_nanodollars=asked,
+            started_at_us=grant.call.at_us,
+        )
+
+    def book(self, grant: Grant, operation: Settle | Void) -> Booked | None:
+        """Put the end of a call on the ledger and wait; None means it follows when the ledger answers."""
+        if not grant.held:
+            return self._book_late(grant, operation)
+        try:
+            return _booked(self.committer.submit(operation))
+        except LedgerUnavailable:
+            return self._book_late(grant, operation)
+
+    async def book_async(self, grant: Grant, operation: Settle | Void) -> Booked | None:
+        """Do as book does, without blocking the event loop."""
+        if not grant.held:
+            return self._book_late(grant, operation)
+        try:
+            return _booked(await self.committer.submit_async(operation))
+        except LedgerUnavailable:
+            return self._book_late(grant, operation)
+
+    def _book_late(self, grant: Grant, operation: Settle | Void) -> None:
+        """Keep a settlement until the ledger answers again: the provider has been paid."""
+        self._late.append((grant, operation))
+
+    def tick(self, new_call_id: Callable[[], str]) -> None:
+        """Do what waits for a moment to pass; a door calls this about once a second.
+
+        Writes one row for the refusals answered from memory, and settlements the ledger missed.
+        """
+        for call, refusal, count in self._memory.take_repeated(self.clock()):
+            repeated = msgspec.structs.replace(call, call_id=new_call_id())
+            self.record_refusal(repeated, refusal, count=count)
+        for _ in range(len(self._late)):
+            grant, operation = self._late.popleft()
+            try:
+                if not grant.held:
+                    self.committer.submit(self._hold_after_the_fact(grant))
+                self.committer.submit(operation)
+            except LedgerUnavailable:
+                self._late.append((grant, operation))
+                return
+
+    def _hold_after_the_fact(self, grant: Grant) -> Hold:
+        """Hold what a call took while the ledger was away: it cannot be refused any more."""
+        offer = offer_of(grant.call, grant.quote, grant.environment, self.policy)
+        passed = tuple(msgspec.structs.replace(claim, at_short=AtShort.PASS) for claim in offer.claims)
+        return Hold(
+            call_id=grant.call.call_id,
+            at_us=grant.call.at_us,
+            owner=self.committer.owner,
+            facts=self._entry_facts(grant.call),
+            offers=(msgspec.structs.replace(offer, claims=passed),),
+        )
+
+    @property
+    def settlements_waiting(self) -> int:
+        """Settlements that the ledger has not taken yet."""
+        return len(self._late)
+
+    def _price_beside(self, grant: Grant, model: str) -> Price | None:
+        own = grant.quote.price
+        return self.prices.find(own.provider, model, grant.call.at_us) if own else None
+
+    def _cost_asked(self, grant: Grant, usage: Usage | None, metered: Metered) -> int | None:
+        """What the same usage would have cost at the model that was asked for."""
+        own, asked = grant.quote.price, grant.call.facts.model
+        if own is None or usage is None or asked == grant.model:
+            return None
+        price = self.prices.find(own.provider, asked, grant.call.at_us)
+        if price is None:
+            return None
+        return cost_nanodollars(usage, price, service_tier=metered.service_tier).nanodollars
+
+
+def _worth_counting(answer: Answer, hold: Hold) -> bool:
+    return hold.tentative and isinstance(answer, Short)
+
+
+def _booked(answer: Answer) -> Booked:
+    assert isinstance(answer, Booked), answer
+    return answer

@@ -1,0 +1,213 @@
+"""Turn candidates into offers: what each can cost at most, and which accounts must pay."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from farthing.domain.call import Call
+from farthing.domain.errors import Reason, Refusal
+from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
+from farthing.policy.decide import Proposal, payers, rate_window
+from farthing.policy.rules import AtLimit, Candidate, Environment, Payer, Policy, Unbounded, Unpriced
+from farthing.prices.book import ModelFacts, Price, PriceBook
+from farthing.prices.cost import ceiling
+
+# A clamped answer shorter than this is of no use to anybody.
+OUTPUT_FLOOR = 256
+# A reasoning model spends its cap on thinking first: below this the caller pays for an empty answer.
+REASONING_FLOOR = 4_096
+# Bounds where our own table knows no better.
+OUTPUT_MAX_UNKNOWN = 4_096
+CONTEXT_UNKNOWN = 2_000_000
+# Tokens that providers add around tools and messages and that stand in no body (stated, generous).
+HIDDEN_TOKENS = 32
+HIDDEN_TOKENS_WITH_TOOLS = 1_024
+
+_AT_SHORT = {
+    AtLimit.CLAMP: AtShort.CLAMP,
+    AtLimit.REFUSE: AtShort.REFUSE,
+    AtLimit.DOWNGRADE: AtShort.REFUSE,  # the cheaper model is the next offer
+    AtLimit.OVERRUN: AtShort.PASS,
+    AtLimit.OBSERVE: AtShort.PASS,
+}
+
+FAMILY_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate with its price: everything needed to send it, bound it and settle it.
+
+    price: None where nothing is billed (a mock, counting tokens, or costs that are not tracked).
+    input_tokens: the bound that the ceiling stands on.
+    output_cap: what must be sent upstream as the cap even if nothing is clamped; None leaves it.
+    """
+
+    candidate: Candidate
+    price: Price | None
+    facts: ModelFacts
+    input_tokens: int
+    output_cap: int | None
+
+
+def priced_provider(book: PriceBook, candidate: Candidate, family: str) -> str:
+    """The provider whose price list holds for a candidate; a simulator charges like the real one."""
+    target = candidate.target
+    if not target.simulated:
+        return target.provider
+    usual = FAMILY_PROVIDERS[family]
+    known = book.known(candidate.model)
+    return known[0] if known and usual not in known else usual
+
+
+def quote(
+    call: Call, candidate: Candidate, environment: Environment, policy: Policy, book: PriceBook,
+    *, input_tokens_exact: int | None = None,
+) -> Quote | Refusal:
+    """Price one candidate and bound it, or say why it cannot be bounded."""
+    facts = call.facts
+    provider = priced_provider(book, candidate, facts.dialect.partition(".")[0])
+    model = book.facts(provider, candidate.model)
+    price: Price | None = None
+    if policy.cost_tracked and not facts.free and not candidate.target.mock:
+        price = book.find(provider, candidate.model, call.at_us)
+        if price is None and environment.unpriced is Unpriced.DEAREST:
+            price = book.dearest(provider, call.at_us)
+        if price is None:
+            return Refusal(
+                reason=Reason.UNPRICED_MODEL,
+                message=f"{candidate.model} of {provider} has no price, so its cost cannot be bounded",
+                fix=f'add to the policy:  prices: {{"{candidate.model}": {{input: 1.00, output: 4.00}}}}  '
+                "(USD per million tokens; 0 declares it free)",
+            )
+    input_tokens = input_tokens_exact
+    if input_tokens is None:
+        hidden = HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS
+        input_tokens = facts.input_bytes + hidden
+    context = model.context_window or CONTEXT_UNKNOWN
+    if facts.unbounded and environment.unbounded is Unbounded.REFUSE:
+        return Refusal(
+            reason=Reason.UNBOUNDED_INPUT,
+            message=f"billed input of this call is not in its body ({', '.join(facts.unbounded)})",
+            fix="send the content itself, or set  unbounded: context  for the environment",
+        )
+    if facts.unbounded and environment.unbounded is Unbounded.CONTEXT:
+        input_tokens = context
+    return Quote(
+        candidate=candidate,
+        price=price,
+        facts=model,
+        input_tokens=min(input_tokens, context),
+        output_cap=_cap_to_send(call, environment, model),
+    )
+
+
+def _cap_to_send(call: Call, environment: Environment, model: ModelFacts) -> int | None:
+    """The cap that must go upstream because nothing else bounds the output."""
+    if call.facts.output_cap is not None or not call.facts.generates:
+        return None
+    bound = environment.output_bound or model.output_tokens_max or OUTPUT_MAX_UNKNOWN
+    if model.output_tokens_max is not None and bound >= model.output_tokens_max:
+        return None
+    return bound
+
+
+def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy) -> Offer:
+    """Make the offer that the ledger decides on: needs in every unit, and the accounts that must pay."""
+    facts, candidate = call.facts, quoted.candidate
+    full, floor = _output_range(call, quoted, environment)
+    most = (
+        ceiling(
+            quoted.price,
+            input_tokens=quoted.input_tokens,
+            choices=facts.choices,
+            cache_writes=facts.cache_write_ttl,
+        )
+        if quoted.price is not None
+        else None
+    )
+    money = Need(most.fixed_nanodollars, most.rate_nanodollars_per_million) if most else Need(0)
+    return Offer(
+        target=candidate.target.id,
+        provider=candidate.target.provider,
+        model=candidate.model,
+        needs={
+            Unit.NANODOLLARS: money,
+            Unit.REQUESTS: Need(1),
+            Unit.TOKENS: Need(quoted.input_tokens, 1_000_000 * facts.choices),
+            Unit.CALLS_OPEN: Need(1),
+        },
+        claims=_claims(call, candidate, environment, policy, billed=bool(most) and money != Need(0)),
+        output_full=full,
+        output_floor=floor,
+        price_version=quoted.price.version if quoted.price else None,
+        reason=candidate.reason,
+        rules=candidate.rules,
+    )
+
+
+def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[int, int]:
+    facts = call.facts
+    if not facts.generates:
+        return 0, 0
+    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max or OUTPUT_MAX_UNKNOWN
+    floor = REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR
+    if facts.thinking_tokens is not None:
+        floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)
+    return full, min(floor, full)
+
+
+def _claims(
+    call: Call, candidate: Candidate, environment: Environment, policy: Policy, *, billed: bool
+) -> tuple[Claim, ...]:
+    claims = [_money_claim(payer) for payer in payers(call, policy, candidate)] if billed else []
+    rated = rate_window(call, environment)
+    if rated is not None:
+        limit, window, value = rated
+        claims.append(
+            Claim(
+                account=account_name(f"rate:{environment.name}", value, window.key),
+                unit=Unit.REQUESTS,
+                limit=limit.requests,
+                at_short=AtShort.PASS if environment.at_limit is AtLimit.OBSERVE else AtShort.REFUSE,
+                budget=f"rate:{environment.name}",
+                value=value,
+                window=window.key,
+                starts_at_us=window.starts_at_us,
+                ends_at_us=window.ends_at_us,
+            )
+        )
+    return tuple(claims)
+
+
+def _money_claim(payer: Payer) -> Claim:
+    budget, window = payer.budget, payer.window
+    return Claim(
+        account=account_name(budget.name, payer.value, window.key),
+        unit=Unit.NANODOLLARS,
+        limit=budget.limit_nanodollars,
+        at_short=_AT_SHORT[payer.at_limit],
+        budget=budget.name,
+        value=payer.value,
+        window=window.key,
+        starts_at_us=window.starts_at_us,
+        ends_at_us=window.ends_at_us,
+    )
+
+
+def quotes_of(
+    call: Call, proposal: Proposal, policy: Policy, book: PriceBook, *, input_tokens_exact: int | None = None
+) -> Sequence[Quote] | Refusal:
+    """Quote every candidate that can be bounded; the first refusal when none can."""
+    quoted: list[Quote] = []
+    refusal: Refusal | None = None
+    for candidate in proposal.candidates:
+        answer = quote(
+            call, candidate, proposal.environment, policy, book, input_tokens_exact=input_tokens_exact
+        )
+        if isinstance(answer, Quote):
+            quoted.append(answer)
+        elif refusal is None:
+            refusal = answer
+    if not quoted and refusal is not None:
+        return refusal
+    return quoted

@@ -1,0 +1,156 @@
+"""Why a call was refused, in words and numbers; repeats within a second are answered from memory."""
+
+import threading
+
+import msgspec
+
+from farthing.domain.call import Call
+from farthing.domain.errors import Reason, Refusal
+from farthing.domain.money import dollars
+from farthing.domain.period import MICROSECONDS, iso_utc
+from farthing.ledger.entries import Short, Unit
+from farthing.policy.rules import Environment
+
+REMEMBERED_US = MICROSECONDS
+REMEMBERED_MAX = 10_000
+HELD_RETRY_SECONDS = 1
+
+
+def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
+    """Explain a hold that was not granted: which budget, its numbers, and how to go on."""
+    balance = short.balance
+    numbers = {
+        "budget": balance.budget, "window": balance.window, "unit": balance.unit.value,
+        "limit": balance.limit, "spent": balance.settled, "held": balance.held, "needed": short.needed,
+        "resets_at": iso_utc(balance.ends_at_us) if balance.ends_at_us is not None else None,
+    }
+    if balance.unit is Unit.REQUESTS:
+        wait_us = (balance.ends_at_us or call.at_us) - call.at_us
+        wait_s = max(1, -(-wait_us // MICROSECONDS))
+        return Refusal(
+            reason=Reason.RATE_LIMITED,
+            message=f"{balance.limit} requests per window are allowed for this key in "
+            f"{environment.name}, and they are used up until {numbers['resets_at']}",
+            fix=f"try again in {wait_s} s",
+            retry_after_s=wait_s,
+            **numbers,  # type: ignore[arg-type]
+        )
+    scope = f"budget {balance.budget}" + (f" of {balance.value}" if balance.value else "")
+    state = (
+        f"{dollars(balance.settled)} spent and {dollars(balance.held)} held of "
+        f"{dollars(balance.limit)} in {balance.window}; this call needs up to {dollars(short.needed)}"
+    )
+    if short.final:
+        return Refusal(
+            reason=Reason.BUDGET_EXCEEDED,
+            message=f"{scope} cannot pay for this call: {state}",
+            fix=_fix(short, numbers["resets_at"]),
+            **numbers,  # type: ignore[arg-type]
+        )
+    return Refusal(
+        reason=Reason.BUDGET_HELD,
+        message=f"the money of {scope} is held by calls in flight: {state}",
+        fix="try again in a moment, when those calls have ended",
+        retry_after_s=HELD_RETRY_SECONDS,
+        **numbers,  # type: ignore[arg-type]
+    )
+
+
+def _fix(short: Short, resets_at: object) -> str:
+    balance = short.balance
+    ways = []
+    if balance.settled < balance.limit:
+        ways.append("lower the output cap or shorten the input")
+    if resets_at:
+        ways.append(f"wait for the next window at {resets_at}")
+    ways.append(
+        f"or ask the owner of the policy for more: limit of budget {balance.budget!r} "
+        f"(see  farthing budget show {balance.budget})"
+    )
+    return ", ".join(ways)
+
+
+class _Remembered(msgspec.Struct):
+    """A refusal that holds for a moment, and how often it was given from memory."""
+
+    call: Call
+    refusal: Refusal
+    until_us: int
+    input_bytes: int
+    output_cap: int | None
+    repeats: int = 0
+
+
+class RefusalMemory:
+    """Answers a caller who asks again at once, so that a loop of refusals costs the ledger nothing.
+
+    Only refusals that cannot have changed are kept: by rule, by a used-up rate limit, or by money
+    that is spent (not held), for calls that need at least as much.
+    """
+
+    def __init__(self) -> None:
+        self._remembered: dict[tuple[str, str, str, str], _Remembered] = {}
+        self._expired: list[_Remembered] = []
+        self._lock = threading.Lock()
+
+    def recall(self, call: Call) -> Refusal | None:
+        """The refusal that this call would get again, or None if it must be decided anew."""
+        if not self._remembered:
+            return None
+        key = _key(call)
+        with self._lock:
+            known = self._remembered.get(key)
+            if known is None:
+                return None
+            if call.at_us >= known.until_us:
+                self._forget(key)
+                return None
+            if not _needs_as_much(call, known):
+                return None
+            known.repeats += 1
+            return known.refusal
+
+    def remember(self, call: Call, refusal: Refusal, short: Short | None) -> None:
+        """Keep a refusal for a second where it cannot change in that time."""
+        if refusal.reason is Reason.BUDGET_HELD or call.identity.key_id is None:
+            return
+        until_us = call.at_us + REMEMBERED_US
+        if short is not None and short.balance.ends_at_us is not None:
+            until_us = min(until_us, short.balance.ends_at_us)
+        with self._lock:
+            if len(self._remembered) >= REMEMBERED_MAX:
+                for key in list(self._remembered):
+                    self._forget(key)
+            self._remembered[_key(call)] = _Remembered(
+                call, refusal, until_us, call.facts.input_bytes, call.facts.output_cap
+            )
+
+    def take_repeated(self, now_us: int) -> list[tuple[Call, Refusal, int]]:
+        """Refusals that were repeated and whose second is over, each with how often."""
+        with self._lock:
+            for key in [key for key, known in self._remembered.items() if now_us >= known.until_us]:
+                self._forget(key)
+            expired, self._expired = self._expired, []
+        return [(known.call, known.refusal, known.repeats) for known in expired]
+
+    def _forget(self, key: tuple[str, str, str, str]) -> None:
+        known = self._remembered.pop(key)
+        if known.repeats:
+            self._expired.append(known)
+
+
+def _key(call: Call) -> tuple[str, str, str, str]:
+    labels = "" if not call.labels else repr(sorted(call.labels.items()))
+    facts = call.facts
+    shape = f"{call.run}{labels}{facts.choices}{facts.unbounded}{facts.cache_write_ttl}{facts.tools > 0}"
+    return (call.identity.key_id or "", facts.dialect, facts.model, shape)
+
+
+def _needs_as_much(call: Call, known: _Remembered) -> bool:
+    if known.refusal.reason is not Reason.BUDGET_EXCEEDED:
+        return True
+    if call.facts.input_bytes < known.input_bytes:
+        return False
+    if known.output_cap is None:
+        return call.facts.output_cap is None
+    return call.facts.output_cap is None or call.facts.output_cap >= known.output_cap

@@ -1,0 +1,87 @@
+"""Pass an answer through, meter it, settle it exactly once, however it ends."""
+
+from farthing.domain.usage import Usage
+from farthing.engine.governor import Governor, Grant
+from farthing.engine.outcomes import Ending, Exchange
+from farthing.ledger.entries import Booked, Settle, Void
+from farthing.prices.tokens import input_tokens_exact
+from farthing.wire.dialect import Meter
+
+
+class Relay:
+    """One answer on its way from a provider to a caller. Does no I/O: a door moves the bytes.
+
+    The door feeds chunks, passes on what feed returns, ends the relay once, and only then passes on
+    held_back: the last event, or the whole of an answer that is not a stream.
+    """
+
+    def __init__(self, governor: Governor, grant: Grant, meter: Meter) -> None:
+        self.grant = grant
+        self.meter = meter
+        self.held_back = b""
+        self.status: int | None = None
+        self.booked: Booked | None = None
+        self._governor = governor
+        self._first_byte_at_us: int | None = None
+        self._ended = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes from the provider; return those that may go to the caller now."""
+        if self._first_byte_at_us is None:
+            self._first_byte_at_us = self._governor.clock()
+        return self.meter.feed(chunk)
+
+    def end(self, ending: Ending, *, error: str | None = None) -> Booked | None:
+        """Settle or void the call; waits until that is durable. A second end changes nothing.
+
+        Returns None where the ledger could not answer; then the settlement follows by itself.
+        """
+        operation = self._operation(ending, error)
+        if operation is not None:
+            self.booked = self._governor.book(self.grant, operation)
+        return self.booked
+
+    async def end_async(self, ending: Ending, *, error: str | None = None) -> Booked | None:
+        """Do as end does, without blocking the event loop."""
+        operation = self._operation(ending, error)
+        if operation is not None:
+            self.booked = await self._governor.book_async(self.grant, operation)
+        return self.booked
+
+    def _operation(self, ending: Ending, error: str | None) -> Settle | Void | None:
+        if self._ended:
+            return None
+        self._ended = True
+        self.held_back = self.meter.end()
+        metered = self.meter.result()
+        exchange = Exchange(
+            ending=ending,
+            status=self.status,
+            first_byte_at_us=self._first_byte_at_us,
+            cancelled_usage=self._cancelled_usage(metered.usage, metered.output_text)
+            if ending is Ending.CANCELLED
+            else None,
+            error=error,
+        )
+        return self._governor.end_of(self.grant, exchange, metered)
+
+    def _cancelled_usage(self, reported: Usage | None, text: str) -> Usage | None:
+        """What a call consumed that was stopped half-way: its input, and the output counted so far.
+
+        None for reasoning models: what they thought cannot be seen, so the ceiling is assumed.
+        """
+        facts = self.grant.quote.facts
+        if facts.reasoning or self.grant.call.facts.thinking_tokens is not None:
+            return None
+        raw = text.encode()
+        counted = input_tokens_exact(raw, facts.tokenizer) if facts.tokenizer else None
+        output = counted if counted is not None else len(raw)
+        if reported is not None and reported.input_tokens is not None:
+            return Usage(
+                input_tokens=reported.input_tokens,
+                cached_read=reported.cached_read,
+                cached_write_5m=reported.cached_write_5m,
+                cached_write_1h=reported.cached_write_1h,
+                output_tokens=max(output, reported.output_tokens or 0),
+            )
+        return Usage(input_tokens=self.grant.quote.input_tokens, output_tokens=output)

@@ -1,0 +1,193 @@
+"""The routes of the governance API, with their OpenAPI description."""
+
+import html
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from farthing import __version__
+from farthing.config.build import Running
+from farthing.domain.call import Identity
+from farthing.gateway.key_admin import KeyTaken, UnknownEnvironment, create_key, key_json
+from farthing.reports.budgets import balance_json, hold_json, in_order
+from farthing.reports.calls import call_json
+from farthing.reports.spend import BadDimension, check_dimensions, spend_json
+
+CALLS_MAX = 1_000
+Json = dict[str, Any]
+
+
+class NewKey(BaseModel):
+    """A key to create."""
+
+    environment: str
+    label: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    group: str | None = None
+    developer: str | None = None
+
+
+class Asker(BaseModel):
+    """Who asks: the admin, or the owner of a call key."""
+
+    admin: bool
+    environment: str | None = None
+    key: str | None = None
+
+
+def asker(request: Request) -> Asker:
+    """Read what the door in front of this application found out."""
+    identity: Identity | None = request.scope.get("farthing.identity")
+    return Asker(
+        admin=bool(request.scope.get("farthing.admin")),
+        environment=identity.environment if identity else None,
+        key=identity.key if identity else None,
+    )
+
+
+def admin_only(who: Annotated[Asker, Depends(asker)]) -> None:
+    """Let only the admin pass."""
+    if not who.admin:
+        raise HTTPException(403, "this needs the admin token")
+
+
+Who = Annotated[Asker, Depends(asker)]
+Admin = Depends(admin_only)
+
+
+def build_api(running: Running) -> FastAPI:
+    """Build the application that answers under /api."""
+    app = FastAPI(
+        title="farthing", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        description="What software spends on AI models: calls, budgets, spend and keys.",
+    )
+
+    @app.middleware("http")
+    async def private(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own type
+        response: Response = await call_next(request)
+        response.headers["cache-control"] = "private, no-store"
+        return response
+
+    _add_calls(app, running)
+    _add_money(app, running)
+    _add_keys(app, running)
+
+    @app.get("/api/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(_docs_page(app.openapi()))
+
+    return app
+
+
+def _add_calls(app: FastAPI, running: Running) -> None:
+    @app.get("/api/calls")
+    def list_calls(
+        request: Request, who: Who,
+        limit: Annotated[int, Query(ge=1, le=CALLS_MAX)] = 100,
+        cursor: str | None = None, outcome: str | None = None, environment: str | None = None,
+        request_id: str | None = None,
+    ) -> Json:
+        """Calls, newest first. Any `label.NAME=value` in the query filters by that label."""
+        if not who.admin:
+            environment = who.environment
+        labels = {name[6:]: value for name, value in request.query_params.items() if name.startswith("label.")}
+        rows = running.store.entries(
+            limit=limit, before=_cursor(cursor), outcome=outcome, environment=environment, labels=labels or None,
+            key=None if who.admin else who.key, request_id=request_id,
+        )
+        following = f"{rows[-1].at_us}:{rows[-1].call_id}" if len(rows) == limit else None
+        return {"calls": [call_json(row) for row in rows], "next_cursor": following}
+
+    @app.get("/api/calls/{call_id}")
+    def one_call(call_id: str, who: Who) -> Json:
+        """One call, with its correction where it has one."""
+        row = running.store.entry(call_id)
+        own = row is not None and (who.admin or (row.facts.environment, row.facts.key) == (who.environment, who.key))
+        if row is None or not own:
+            raise HTTPException(404, f"no call {call_id} on this ledger; calls in flight are at /api/holds")
+        return call_json(row)
+
+
+def _add_money(app: FastAPI, running: Running) -> None:
+    @app.get("/api/budgets", dependencies=[Admin])
+    def budgets(budget: str | None = None, *, current: bool = True) -> Json:
+        """Accounts of every budget, or of one; only current windows unless told otherwise."""
+        rows = running.store.balances(budget=budget, current_at_us=running.clock() if current else None)
+        return {"budgets": [balance_json(row) for row in in_order(rows)]}
+
+    @app.get("/api/holds", dependencies=[Admin])
+    def holds() -> Json:
+        """Calls in flight and what they hold, oldest first."""
+        now = running.clock()
+        return {"holds": [hold_json(row, now_us=now) for row in running.store.open_holds()]}
+
+    @app.get("/api/spend")
+    def spend(who: Who, by: Annotated[list[str] | None, Query()] = None,
+              since_us: int | None = None, until_us: int | None = None) -> Json:
+        """Spend by environment, key, model, provider, group, developer, run, hour or label:NAME."""
+        try:
+            dimensions = check_dimensions(by or ["environment"])
+        except BadDimension as error:
+            raise HTTPException(400, str(error)) from error
+        where = None if who.admin else {"environment": who.environment or "", "key": who.key or ""}
+        rows = running.store.spend(by=dimensions, since_us=since_us, until_us=until_us, where=where)
+        return {"spend": [spend_json(row) for row in rows]}
+
+
+def _add_keys(app: FastAPI, running: Running) -> None:
+    @app.get("/api/keys", dependencies=[Admin])
+    def keys() -> Json:
+        """Keys without their secrets."""
+        return {"keys": [key_json(row) for row in running.store.keys()]}
+
+    @app.post("/api/keys", status_code=201, dependencies=[Admin])
+    def new_key(asked: NewKey) -> Json:
+        """Create a key; the answer is the only place where its secret is ever shown."""
+        try:
+            secret, row = create_key(
+                running.store, running.policy, environment=asked.environment, label=asked.label,
+                group=asked.group, developer=asked.developer, at_us=running.clock(),
+            )
+        except UnknownEnvironment as error:
+            raise HTTPException(400, str(error)) from error
+        except KeyTaken as error:
+            raise HTTPException(409, str(error)) from error
+        return {**key_json(row), "key": secret}
+
+    @app.delete("/api/keys/{key_id}", dependencies=[Admin])
+    def revoke(key_id: str) -> Json:
+        """Revoke a key; it stops working within a second, everywhere."""
+        if not running.store.revoke_key(key_id, running.clock()):
+            raise HTTPException(404, f"no key {key_id} that is not revoked already")
+        return {"revoked": key_id}
+
+
+def _cursor(text: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    at_us, _, call_id = text.partition(":")
+    if not at_us.isdigit() or not call_id:
+        raise HTTPException(400, "cursor is not one that /api/calls gave")
+    return int(at_us), call_id
+
+
+def _docs_page(schema: Json) -> str:
+    """Describe the API on one page that loads nothing from elsewhere."""
+    rows = []
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            parameters = ", ".join(item["name"] for item in operation.get("parameters", [])) or "none"
+            rows.append(
+                f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
+                f"<td>{html.escape(operation.get('description', ''))}</td><td>{html.escape(parameters)}</td></tr>"
+            )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>farthing API</title>"
+        "<style>body{font:16px system-ui;margin:2rem;max-width:70rem}table{border-collapse:collapse;width:100%}"
+        "td,th{border-bottom:1px solid #ccc;padding:.5rem;text-align:left;vertical-align:top}</style>"
+        f"<h1>farthing API {html.escape(__version__)}</h1><p>Send <code>Authorization: Bearer</code> with the admin "
+        "token, or with a call key for its own calls. The machine-readable description is at "
+        "<a href=/api/openapi.json>/api/openapi.json</a>.</p>"
+        "<table><tr><th>Method<th>Path<th>What it does<th>Parameters</tr>" + "".join(rows) + "</table></html>"
+    )

@@ -1,0 +1,209 @@
+"""The ASGI application: finds the surface of a path, keeps the worker's background work going."""
+
+import asyncio
+import logging
+
+from farthing.config.build import Running
+from farthing.domain.errors import Reason, Refusal, Refused
+from farthing.gateway.api import AdminApi
+from farthing.gateway.asgi import Receive, Scope, Send, send_whole
+from farthing.gateway.calls import Calls, Limits, StreamBroken, new_call_id
+from farthing.gateway.identities import Identities
+from farthing.gateway.metrics import Counters, exposition
+from farthing.gateway.models_list import models_body, models_for, shape_for
+from farthing.gateway.refusals import reject, reject_refusal
+from farthing.gateway.targets import Targets
+from farthing.gateway.upstream import Upstream
+from farthing.wire.surfaces import Surface, find
+
+log = logging.getLogger("farthing.gateway")
+
+_SURFACES_REMEMBERED = 4_096
+_PRIVATE = ((b"cache-control", b"private, no-store"),)
+_JSON = (b"content-type", b"application/json")
+_MODELS_PATHS = frozenset({"/v1/models", "/models", "/v1beta/models"})
+
+
+class Gateway:
+    """The HTTP door of one worker process."""
+
+    def __init__(
+        self, running: Running, *, admin_sha256: str, simulator_url: str | None = None,
+        worker: int = 0, limits: Limits | None = None, answer_seconds: float = 600.0,
+        metrics_open: bool = True,
+    ) -> None:
+        self._running = running
+        self._targets = Targets(running.policy, running.secrets, simulator_url=simulator_url)
+        self._counters = Counters()
+        self._identities = Identities(running.store, running.policy, running.clock)
+        self._limits = limits or Limits()
+        self._answer_seconds = answer_seconds
+        self._worker = worker
+        self._metrics_open = metrics_open
+        self._api = AdminApi(running, admin_sha256=admin_sha256, identities=self._identities)
+        self._surfaces: dict[tuple[str, str], Surface | None] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._upstream: Upstream | None = None
+        self._calls: Calls | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak ASGI."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._refuse_websocket(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            surface = self._surface(scope["method"], scope["path"])
+            if surface is not None:
+                assert self._calls is not None
+                await self._calls.serve(scope, receive, send, surface)
+            else:
+                await self._unmetered(scope, receive, send)
+        except StreamBroken as broken:
+            # Leaving the response unfinished is how the server is told to break the connection.
+            log.warning("stream broke: %s", broken)
+        except Exception:  # noqa: BLE001 - the outermost door: whatever is wrong, the caller gets an answer
+            self._counters.internal_errors += 1
+            log.exception("an error of our own while serving %s %s", scope["method"], scope["path"])
+            rejection = reject("openai", 500, "farthing met an error of its own; it is in the gateway's log")
+            await send_whole(send, rejection.status, rejection.headers, rejection.body)
+
+    def _surface(self, method: str, path: str) -> Surface | None:
+        key = (method, path)
+        if key in self._surfaces:
+            return self._surfaces[key]
+        surface = find(method, path)
+        if len(self._surfaces) >= _SURFACES_REMEMBERED:
+            self._surfaces.clear()
+        self._surfaces[key] = surface
+        return surface
+
+    async def _unmetered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if path == "/api" or path.startswith("/api/"):
+            await self._api(scope, receive, send)
+        elif path in ("/healthz", "/readyz"):
+            await self._health(path, send)
+        elif path == "/metrics" and method == "GET":
+            await self._metrics(scope, send)
+        elif path in _MODELS_PATHS and method == "GET":
+            await self._models(scope, send)
+        elif path == "/" and method in ("GET", "HEAD"):
+            body = b"" if method == "HEAD" else _welcome()
+            await send_whole(send, 200, [_JSON, *_PRIVATE], body)
+        else:
+            await self._unmetered_path(scope, send)
+
+    async def _unmetered_path(self, scope: Scope, send: Send) -> None:
+        self._counters.refused[Reason.UNMETERED_PATH] += 1
+        family = _family_of(scope)
+        refusal = Refusal(
+            reason=Reason.UNMETERED_PATH,
+            message=f"{scope['method']} {scope['path'][:200]} cannot be metered here, so it cannot be called",
+            fix="use one of the metered paths: /v1/chat/completions, /v1/responses, /v1/completions, "
+            "/v1/embeddings, /v1/messages, /v1beta/models/MODEL:generateContent",
+        )
+        rejection = reject_refusal(family, "", refusal)
+        await send_whole(send, rejection.status, rejection.headers, rejection.body)
+
+    async def _health(self, path: str, send: Send) -> None:
+        """Alive is whether this process answers; ready is whether its ledger does."""
+        if path == "/healthz":
+            await send_whole(send, 200, [_JSON], b'{"status":"ok"}')
+            return
+        ready = await asyncio.to_thread(self._running.ledger_answers)
+        status, body = (200, b'{"status":"ready"}') if ready else (503, b'{"status":"ledger_unavailable"}')
+        await send_whole(send, status, [_JSON], body)
+
+    async def _metrics(self, scope: Scope, send: Send) -> None:
+        if not self._metrics_open and not self._api.is_admin(scope):
+            rejection = reject("openai", 401, "metrics need the admin token when the gateway listens off loopback")
+            await send_whole(send, rejection.status, rejection.headers, rejection.body)
+            return
+        running = self._running
+        text = await asyncio.to_thread(
+            exposition, self._counters, running.governor, running.store,
+            worker=self._worker, now_us=running.clock(),
+        )
+        await send_whole(
+            send, 200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), *_PRIVATE], text.encode()
+        )
+
+    async def _models(self, scope: Scope, send: Send) -> None:
+        assert self._calls is not None
+        shape = shape_for(scope["path"], scope["headers"])
+        try:
+            _, identity = await self._calls.authenticate(scope)
+        except Refused as refused:
+            rejection = reject_refusal(shape, "", refused.refusal)
+            await send_whole(send, rejection.status, rejection.headers, rejection.body)
+            return
+        names = models_for(identity, self._running.policy, self._running.prices)
+        await send_whole(send, 200, [_JSON, *_PRIVATE], models_body(shape, names))
+
+    async def _refuse_websocket(self, receive: Receive, send: Send) -> None:
+        """Answer 426, after which clients fall back to plain requests."""
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 426,
+                    "headers": [(b"content-type", b"text/plain"), (b"x-farthing-refusal", b"unmetered_path")]})
+        await send({"type": "websocket.http.response.body",
+                    "body": b"WebSocket calls cannot be metered; use plain HTTP requests."})
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def start(self) -> None:
+        """Open connections and begin the background work; calls can be served afterwards."""
+        running = self._running
+        self._upstream = Upstream(answer_seconds=self._answer_seconds)
+        self._calls = Calls(
+            governor=running.governor, identities=self._identities, upstream=self._upstream,
+            targets=self._targets, counters=self._counters, clock=running.clock,
+            prompt_salt=running.prompt_salt, limits=self._limits,
+        )
+        self._background = [
+            asyncio.create_task(self._identities.keep_fresh()),
+            asyncio.create_task(self._tick()),
+        ]
+
+    async def _tick(self) -> None:
+        governor, clock = self._running.governor, self._running.clock
+        while True:
+            await asyncio.sleep(1)
+            await asyncio.to_thread(governor.tick, lambda: new_call_id(clock()))
+
+    async def stop(self) -> None:
+        """Finish what is open, write what is left, close everything. The server has drained the calls."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self._upstream is not None:
+            await self._upstream.close()
+        await asyncio.to_thread(self._running.close)
+
+
+def _family_of(scope: Scope) -> str:
+    """Guess whose client asks on a path that is nobody's, so that it can read the refusal."""
+    return shape_for(scope["path"], scope["headers"])
+
+
+def _welcome() -> bytes:
+    return (
+        b'{"name":"farthing","docs":"/api/docs","health":"/readyz","metrics":"/metrics",'
+        b'"openai":"/v1","anthropic":"/","gemini":"/"}'
+    )

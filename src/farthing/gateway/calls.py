@@ -1,0 +1,297 @@
+"""Serve one call: authenticate, read, authorize, forward, meter, settle. The hot path."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from farthing.domain.call import Call, Identity, RequestFacts
+from farthing.domain.errors import BadRequest, Reason, Refusal, Refused
+from farthing.engine.governor import Governor, Grant
+from farthing.engine.outcomes import Ending
+from farthing.engine.relay import Relay
+from farthing.gateway.answers import cost_headers, grant_headers, remaining_headers
+from farthing.gateway.asgi import Receive, Scope, Send, send_whole
+from farthing.gateway.bodies import BODY_BYTES_MAX, CallerLeft, read_body
+from farthing.gateway.headers import Incoming, TwoCredentials, headers_back, query_upstream, read_headers
+from farthing.gateway.identities import Identities
+from farthing.gateway.metrics import Counters
+from farthing.gateway.refusals import Rejection, reject, reject_refusal
+from farthing.gateway.targets import Targets
+from farthing.gateway.upstream import Answer, Lost, NeverConnected, TimedOut, Upstream
+from farthing.policy.rules import OnDisconnect
+from farthing.wire.dialect import Meter, Request
+from farthing.wire.surfaces import Surface
+
+DRAIN_SECONDS = 60.0
+
+
+def new_call_id(at_us: int) -> str:
+    """Mint an id that sorts by time: call_<microseconds><random>, in hexadecimal."""
+    return f"call_{at_us:014x}{os.urandom(6).hex()}"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the data path that an operator may set."""
+
+    body_bytes: int = BODY_BYTES_MAX
+    drain_seconds: float = DRAIN_SECONDS
+
+
+class Calls:
+    """Serves calls of one worker process."""
+
+    def __init__(
+        self,
+        *,
+        governor: Governor,
+        identities: Identities,
+        upstream: Upstream,
+        targets: Targets,
+        counters: Counters,
+        clock: Callable[[], int],
+        prompt_salt: bytes,
+        limits: Limits,
+    ) -> None:
+        self._governor = governor
+        self._identities = identities
+        self._upstream = upstream
+        self._targets = targets
+        self._counters = counters
+        self._clock = clock
+        self._salt = prompt_salt[:64]
+        self._limits = limits
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, surface: Surface) -> None:
+        """Answer one request on a metered path, whatever becomes of it."""
+        self._counters.open_calls += 1
+        try:
+            await self._serve(scope, receive, send, surface)
+        except Refused as refused:
+            self._counters.refused[refused.refusal.reason] += 1
+            await _send_rejection(
+                send, reject_refusal(surface.family, surface.dialect.name, refused.refusal)
+            )
+        except BadRequest as error:
+            self._counters.bad_requests += 1
+            rejection = reject(surface.family, error.status, str(error), code="bad_request", param=error.param)
+            await _send_rejection(send, rejection)
+        except CallerLeft:
+            return
+        finally:
+            self._counters.open_calls -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, surface: Surface) -> None:
+        incoming, identity = await self.authenticate(scope)
+        body = await read_body(
+            receive,
+            encoding=incoming.content_encoding,
+            length=incoming.content_length,
+            limit=self._limits.body_bytes,
+        )
+        request = surface.dialect.read(body, model=surface.model, stream=surface.stream)
+        call = self._call(identity, incoming, request)
+        grant = await self._governor.authorize_async(
+            call, prompt=request.prompt, provider_hint=surface.provider
+        )
+        await self._forward(scope, receive, send, surface, incoming, request, grant)
+
+    async def authenticate(self, scope: Scope) -> tuple[Incoming, Identity]:
+        """Say who is asking. Raises Refused (invalid_key)."""
+        try:
+            incoming = read_headers(scope["headers"], scope["query_string"])
+        except TwoCredentials as error:
+            raise _invalid_key(str(error)) from error
+        if incoming.credential is None:
+            raise _invalid_key("no key was sent")
+        identity = await self._identities.find(incoming.credential)
+        if identity is None:
+            raise _invalid_key("this key is not known here, or it was revoked")
+        return incoming, identity
+
+    def _call(self, identity: Identity, incoming: Incoming, request: Request) -> Call:
+        now, tags = self._clock(), incoming.tags
+        call_id = new_call_id(now)
+        return Call(
+            call_id=call_id,
+            request_id=call_id,
+            at_us=now,
+            identity=identity,
+            facts=request.facts,
+            labels=tags.labels,
+            run=tags.run,
+            claimed_environment=tags.claimed_environment,
+            tags_invalid=tags.invalid,
+            prompt_hash=hashlib.blake2b(request.prompt, key=self._salt, digest_size=16).hexdigest(),
+        )
+
+    # ── forward ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _forward(
+        self, scope: Scope, receive: Receive, send: Send, surface: Surface,
+        incoming: Incoming, request: Request, grant: Grant,
+    ) -> None:
+        facts, target = grant.call.facts, grant.target
+        asks = facts.stream and target.asks_usage and not facts.wants_usage
+        exchange = _Exchange(self._governor, grant, surface, hide_usage=asks)
+        try:
+            body = request.render(model=grant.model, output_cap=grant.output_cap, ask_usage=asks)
+            path = surface.upstream_path_for(grant.model)
+            query = query_upstream(scope["query_string"])
+            url = self._targets.url(target, surface.family, path, query)
+            exchange.unsent = False
+            answer = await self._upstream.send(
+                "POST", url, self._upstream_headers(incoming, grant, surface.family), body
+            )
+            exchange.opened(answer, facts)
+            if exchange.streamed:
+                await self._pass_stream(receive, send, exchange, answer)
+            else:
+                await self._pass_whole(send, exchange, answer)
+        except NeverConnected as error:
+            await self._give_up(send, exchange, Ending.NEVER_CONNECTED, 502, error)
+        except TimedOut as error:
+            await self._give_up(send, exchange, Ending.TIMED_OUT, 504, error)
+        except Lost as error:
+            await self._give_up(send, exchange, Ending.BROKEN, 502, error)
+        finally:
+            # Cancelled by a stop that could not wait, or by an error of our own: book it all the same.
+            exchange.relay.end(Ending.NEVER_CONNECTED if exchange.unsent else Ending.SHUTDOWN)
+            self._counters.ended[exchange.ending] += 1
+
+    def _upstream_headers(self, incoming: Incoming, grant: Grant, family: str) -> list[tuple[str, str]]:
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in incoming.upstream]
+        # Identity is what the meter reads without work; what comes encoded all the same is decoded.
+        headers.append(("accept-encoding", "identity"))
+        secret = self._targets.secret_header(grant.target, family)
+        if secret is not None:
+            headers.append(secret)
+        return headers
+
+    async def _pass_whole(self, send: Send, exchange: "_Exchange", answer: Answer) -> None:
+        relay = exchange.relay
+        async for chunk in answer.chunks():
+            relay.feed(chunk)
+        booked = await relay.end_async(exchange.end(Ending.ANSWERED))
+        grant = exchange.grant
+        headers = headers_back(answer.headers)
+        headers += grant_headers(grant)
+        headers += cost_headers(booked, grant.balances)
+        await send_whole(send, answer.status, headers, relay.held_back)
+
+    async def _pass_stream(
+        self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer
+    ) -> None:
+        relay, grant = exchange.relay, exchange.grant
+        headers = headers_back(answer.headers)
+        headers += grant_headers(grant)
+        headers += remaining_headers(grant.balances)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        exchange.head_sent = True
+        leaving = asyncio.ensure_future(self._watch(receive, exchange, answer))
+        try:
+            async for chunk in answer.chunks():
+                passed = relay.feed(chunk)
+                if passed:
+                    await send({"type": "http.response.body", "body": passed, "more_body": True})
+            await relay.end_async(exchange.end(Ending.ANSWERED))
+        except (Lost, TimedOut):
+            if exchange.stopped is None:
+                raise
+            await relay.end_async(exchange.end(exchange.stopped))
+            return
+        finally:
+            leaving.cancel()
+        await send({"type": "http.response.body", "body": relay.held_back})
+
+    async def _watch(self, receive: Receive, exchange: "_Exchange", answer: Answer) -> None:
+        """Wait for the caller to leave; then let the answer run out for a while, or stop it."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._counters.callers_left += 1
+        if exchange.grant.environment.on_disconnect is OnDisconnect.CANCEL:
+            exchange.stopped = Ending.CANCELLED
+        else:
+            await asyncio.sleep(self._limits.drain_seconds)
+            exchange.stopped = Ending.DRAIN_EXPIRED
+        answer.close()
+
+    async def _give_up(
+        self, send: Send, exchange: "_Exchange", ending: Ending, status: int, error: Exception
+    ) -> None:
+        """Book a call whose exchange failed, and tell the caller what is known."""
+        booked = await exchange.relay.end_async(exchange.end(ending), error=str(error))
+        if exchange.head_sent:
+            raise StreamBroken(str(error)) from error
+        rejection = reject(
+            exchange.surface.family, status, f"{error} (call {exchange.grant.call.call_id})",
+            code=f"upstream_{ending.value}",
+        )
+        headers = [*rejection.headers, *grant_headers(exchange.grant), *cost_headers(booked, ())]
+        await send_whole(send, rejection.status, headers, rejection.body)
+
+
+class StreamBroken(Exception):
+    """The provider's stream broke after its head was passed on: the caller must see a broken stream too."""
+
+
+class _Exchange:
+    """The state of one forwarded call that its branches share."""
+
+    def __init__(self, governor: Governor, grant: Grant, surface: Surface, *, hide_usage: bool) -> None:
+        self.grant = grant
+        self.surface = surface
+        self.hide_usage = hide_usage
+        self.streamed = False
+        self.unsent = True
+        self.head_sent = False
+        self.stopped: Ending | None = None
+        self.ending = Ending.SHUTDOWN
+        self.relay = Relay(governor, grant, self._meter("application/json"))
+
+    def opened(self, answer: Answer, facts: RequestFacts) -> None:
+        """Take note of the answer's head: from here on the provider has our request."""
+        self.relay.status = answer.status
+        self.streamed = facts.stream and answer.status < 300 and _is_stream(answer.content_type, self.surface)
+        if self.streamed:
+            self.relay.meter = self._meter(answer.content_type)
+
+    def end(self, ending: Ending) -> Ending:
+        """Remember how it ended, for the counters."""
+        self.ending = ending
+        return ending
+
+    def _meter(self, content_type: str) -> Meter:
+        return self.surface.dialect.meter(
+            self.grant.call.facts,
+            streamed=self.streamed,
+            content_type=content_type,
+            hide_usage=self.hide_usage,
+            collect_text=self.grant.environment.on_disconnect is OnDisconnect.CANCEL,
+        )
+
+
+def _is_stream(content_type: str, surface: Surface) -> bool:
+    """An answer is a stream when it says so; Gemini also streams one JSON array."""
+    if content_type.startswith("application/json"):
+        return surface.family == "gemini"
+    return True
+
+
+def _invalid_key(message: str) -> Refused:
+    return Refused(
+        Refusal(
+            reason=Reason.INVALID_KEY,
+            message=message,
+            fix="create one with  farthing key create --environment NAME --label NAME  and send it as "
+            "Authorization: Bearer",
+        )
+    )
+
+
+async def _send_rejection(send: Send, rejection: Rejection) -> None:
+    await send_whole(send, rejection.status, rejection.headers, rejection.body)
+
+

@@ -1,0 +1,83 @@
+"""Run the gateway under uvicorn: one process, or several workers on one ledger."""
+
+import ipaddress
+import os
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from farthing.config.build import build
+from farthing.gateway.api import admin_sha256
+from farthing.gateway.app import Gateway
+from farthing.gateway.calls import Limits
+
+_OPTIONS = "FARTHING_WORKER_OPTIONS"
+GRACEFUL_SECONDS = 75
+KEEP_ALIVE_SECONDS = 75
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run the gateway. Times are seconds.
+
+    simulator_url: where simulated and mock targets are answered; None where the policy has none.
+    """
+
+    policy: tuple[str, ...] = ("farthing.yaml",)
+    ledger: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8787
+    workers: int = 1
+    body_limit_mib: int = 32
+    answer_seconds: float = 600.0
+    drain_seconds: float = 60.0
+    simulator_url: str | None = None
+    log_level: str = "warning"
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until told to stop; a first SIGTERM or SIGINT lets open calls end."""
+    os.environ[_OPTIONS] = msgspec.json.encode(options).decode()
+    uvicorn.run(
+        "farthing.gateway.serve:worker_app",
+        factory=True,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_level=options.log_level,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def worker_app() -> Gateway:
+    """Build the application of one worker process, from the options its parent left in the environment."""
+    options = msgspec.json.decode(os.environ[_OPTIONS], type=ServeOptions)
+    running = build([Path(path) for path in options.policy], ledger=options.ledger)
+    token_sha256, _ = admin_sha256(running.store, os.environ.get("FARTHING_ADMIN_TOKEN"))
+    return Gateway(
+        running,
+        admin_sha256=token_sha256,
+        simulator_url=options.simulator_url,
+        worker=os.getpid(),
+        limits=Limits(body_bytes=options.body_limit_mib * 1024 * 1024, drain_seconds=options.drain_seconds),
+        answer_seconds=options.answer_seconds,
+        metrics_open=is_loopback(options.host),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
