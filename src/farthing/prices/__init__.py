@@ -1,1 +1,1 @@
-"""What things cost: price book, ceiling and cost; pure."""
+"""What things cost: the price book, the cost of a call and its ceiling. Pure."""
