@@ -47,7 +47,7 @@ class Reach:
     def surely_serving(self, model: str, dearness: Dearness) -> tuple[Candidate, ...]:
         """Who is known to serve a model: targets made for it, then providers with a price for it.
 
-        Where there are neither: a target made for the model of which this is a dated snapshot.
+        Where there are neither: a target made for the allowed model of which this is a dated snapshot.
         """
         found = [Candidate(target=target, model=model) for target in self._by_model.get(model, ())]
         found += [
@@ -58,7 +58,7 @@ class Reach:
         return tuple(found) or tuple(
             Candidate(target=target, model=name, rules=(f"{target.id} serves {name} for {model}",))
             for name, targets in self._by_model.items()
-            if not is_pattern(name) and names_model(name, model)
+            if name in self.models and names_model(name, model)
             for target in targets
         )
 

@@ -1,0 +1,1 @@
+"""The policy room: decisions as tables, properties and speed."""
