@@ -28,13 +28,11 @@ from farthing.ledger.entries import (
     Void,
 )
 from farthing.policy.decide import Proposal, decide
-from farthing.policy.rules import Candidate, Environment, OnLedgerFailure, Policy, Target
-from farthing.prices.book import Price, PriceBook
+from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Target
+from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
+from farthing.prices.price import Price, dearness
 from farthing.prices.tokens import input_tokens_exact
-
-# Bodies above this are not worth counting: the tokenizer would hold the interpreter too long.
-COUNTED_BYTES_MAX = 2_000_000
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +92,7 @@ class Governor:
         self.clock = clock
         self.opened_without_ledger = 0
         self._memory = RefusalMemory()
+        # Settlements wait here until the ledger answers again: the provider has been paid.
         self._late: deque[tuple[Grant, Settle | Void]] = deque()
 
     # ── authorize ───────────────────────────────────────────────────────────────────────────────
@@ -136,7 +135,7 @@ class Governor:
         quotes = quotes_of(call, proposal, self.policy, self.prices)
         if isinstance(quotes, Refusal):
             raise self._refused_by_rule(call, quotes)
-        tentative = any(quote.facts.tokenizer for quote in quotes) and not call.facts.unbounded
+        tentative = any(quote.facts.vocabulary for quote in quotes) and not call.facts.unbounded
         return self._with_hold(call, proposal.environment, quotes, tentative=tentative)
 
     def _with_hold(
@@ -154,12 +153,14 @@ class Governor:
         return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold)
 
     def _propose(self, call: Call, provider_hint: str | None) -> Proposal:
-        def dearness(target: Target, model: str) -> int | None:
-            candidate = Candidate(target=target, model=model)
-            family = call.facts.dialect.partition(".")[0]
-            return self.prices.dearness(priced_provider(self.prices, candidate, family), model, call.at_us)
+        family = call.facts.dialect.partition(".")[0]
 
-        proposal = decide(call, self.policy, dearness=dearness, provider_hint=provider_hint)
+        def how_dear(target: Target, model: str) -> int | None:
+            provider = priced_provider(self.prices, target, model, family)
+            price = self.prices.find(provider, model, call.at_us)
+            return dearness(price.cards) if price is not None else None
+
+        proposal = decide(call, self.policy, dearness=how_dear, provider_hint=provider_hint)
         if isinstance(proposal, Refusal):
             raise self._refused_by_rule(call, proposal)
         return proposal
@@ -168,12 +169,8 @@ class Governor:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""
         call = prepared.call
         proposal = self._propose(call, provider_hint)
-        vocabulary = prepared.quotes[0].facts.tokenizer
-        exact = (
-            input_tokens_exact(prompt, vocabulary)
-            if vocabulary and len(prompt) <= COUNTED_BYTES_MAX
-            else None
-        )
+        vocabulary = prepared.quotes[0].facts.vocabulary
+        exact = input_tokens_exact(prompt, vocabulary) if vocabulary else None
         quotes = quotes_of(call, proposal, self.policy, self.prices, input_tokens_exact=exact)
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
         return self._with_hold(call, prepared.environment, quotes, tentative=False)
@@ -289,25 +286,23 @@ class Governor:
 
     def book(self, grant: Grant, operation: Settle | Void) -> Booked | None:
         """Put the end of a call on the ledger and wait; None means it follows when the ledger answers."""
-        if not grant.held:
-            return self._book_late(grant, operation)
-        try:
-            return _booked(self.committer.submit(operation))
-        except LedgerUnavailable:
-            return self._book_late(grant, operation)
+        if grant.held:
+            try:
+                return _booked(self.committer.submit(operation))
+            except LedgerUnavailable:
+                pass
+        self._late.append((grant, operation))
+        return None
 
     async def book_async(self, grant: Grant, operation: Settle | Void) -> Booked | None:
         """Do as book does, without blocking the event loop."""
-        if not grant.held:
-            return self._book_late(grant, operation)
-        try:
-            return _booked(await self.committer.submit_async(operation))
-        except LedgerUnavailable:
-            return self._book_late(grant, operation)
-
-    def _book_late(self, grant: Grant, operation: Settle | Void) -> None:
-        """Keep a settlement until the ledger answers again: the provider has been paid."""
+        if grant.held:
+            try:
+                return _booked(await self.committer.submit_async(operation))
+            except LedgerUnavailable:
+                pass
         self._late.append((grant, operation))
+        return None
 
     def tick(self, new_call_id: Callable[[], str]) -> None:
         """Do what waits for a moment to pass; a door calls this about once a second.

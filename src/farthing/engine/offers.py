@@ -8,16 +8,26 @@ from farthing.domain.call import Call
 from farthing.domain.errors import Reason, Refusal
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
 from farthing.policy.decide import Proposal, payers, rate_window
-from farthing.policy.rules import AtLimit, Candidate, Environment, Payer, Policy, Unbounded, Unpriced
-from farthing.prices.book import ModelFacts, Price, PriceBook
+from farthing.policy.rules import (
+    AtLimit,
+    Candidate,
+    Environment,
+    Payer,
+    Policy,
+    Target,
+    Unbounded,
+    Unpriced,
+)
+from farthing.prices.book import PriceBook
 from farthing.prices.cost import ceiling
+from farthing.prices.facts import ModelFacts
+from farthing.prices.price import Price
 
 # A clamped answer shorter than this is of no use to anybody.
 OUTPUT_FLOOR = 256
 # A reasoning model spends its cap on thinking first: below this the caller pays for an empty answer.
 REASONING_FLOOR = 4_096
 # Bounds where our own table knows no better.
-OUTPUT_MAX_UNKNOWN = 4_096
 CONTEXT_UNKNOWN = 2_000_000
 # Tokens that providers add around tools and messages and that stand in no body (stated, generous).
 HIDDEN_TOKENS = 32
@@ -49,29 +59,34 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     output_cap: int | None
 
 
-def priced_provider(book: PriceBook, candidate: Candidate, family: str) -> str:
-    """The provider whose price list holds for a candidate; a simulator charges like the real one."""
-    target = candidate.target
+def priced_provider(prices: PriceBook, target: Target, model: str, family: str) -> str:
+    """The provider whose price list holds for a model at a target; a simulator charges like the real one."""
     if not target.simulated:
-        return target.provider
+        return target.billed_as
+    known = prices.known(model)
     usual = FAMILY_PROVIDERS[family]
-    known = book.known(candidate.model)
-    return known[0] if known and usual not in known else usual
+    return usual if usual in known or not known else known[0]
 
 
 def quote(
-    call: Call, candidate: Candidate, environment: Environment, policy: Policy, book: PriceBook,
-    *, input_tokens_exact: int | None = None,
+    call: Call,
+    candidate: Candidate,
+    environment: Environment,
+    policy: Policy,
+    prices: PriceBook,
+    *,
+    input_tokens_exact: int | None = None,
 ) -> Quote | Refusal:
     """Price one candidate and bound it, or say why it cannot be bounded."""
     facts = call.facts
-    provider = priced_provider(book, candidate, facts.dialect.partition(".")[0])
-    model = book.facts(provider, candidate.model)
+    family = facts.dialect.partition(".")[0]
+    provider = priced_provider(prices, candidate.target, candidate.model, family)
+    model = prices.facts(provider, candidate.model)
     price: Price | None = None
     if policy.cost_tracked and not facts.free and not candidate.target.mock:
-        price = book.find(provider, candidate.model, call.at_us)
+        price = prices.find(provider, candidate.model, call.at_us, service_tier=facts.service_tier)
         if price is None and environment.unpriced is Unpriced.DEAREST:
-            price = book.dearest(provider, call.at_us)
+            price = prices.dearest(provider, call.at_us)
         if price is None:
             return Refusal(
                 reason=Reason.UNPRICED_MODEL,
@@ -105,10 +120,9 @@ def _cap_to_send(call: Call, environment: Environment, model: ModelFacts) -> int
     """The cap that must go upstream because nothing else bounds the output."""
     if call.facts.output_cap is not None or not call.facts.generates:
         return None
-    bound = environment.output_bound or model.output_tokens_max or OUTPUT_MAX_UNKNOWN
-    if model.output_tokens_max is not None and bound >= model.output_tokens_max:
-        return None
-    return bound
+    bound = environment.output_bound or model.output_tokens_max
+    # The model's own maximum bounds it already; where we only assume one, it must be sent.
+    return None if model.known and bound >= model.output_tokens_max else bound
 
 
 def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy) -> Offer:
@@ -149,8 +163,8 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
     facts = call.facts
     if not facts.generates:
         return 0, 0
-    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max or OUTPUT_MAX_UNKNOWN
-    floor = REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR
+    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max
+    floor = max(REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR, quoted.facts.output_floor)
     if facts.thinking_tokens is not None:
         floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)
     return full, min(floor, full)
@@ -195,14 +209,19 @@ def _money_claim(payer: Payer) -> Claim:
 
 
 def quotes_of(
-    call: Call, proposal: Proposal, policy: Policy, book: PriceBook, *, input_tokens_exact: int | None = None
+    call: Call,
+    proposal: Proposal,
+    policy: Policy,
+    prices: PriceBook,
+    *,
+    input_tokens_exact: int | None = None,
 ) -> Sequence[Quote] | Refusal:
     """Quote every candidate that can be bounded; the first refusal when none can."""
     quoted: list[Quote] = []
     refusal: Refusal | None = None
     for candidate in proposal.candidates:
         answer = quote(
-            call, candidate, proposal.environment, policy, book, input_tokens_exact=input_tokens_exact
+            call, candidate, proposal.environment, policy, prices, input_tokens_exact=input_tokens_exact
         )
         if isinstance(answer, Quote):
             quoted.append(answer)

@@ -7,8 +7,8 @@ import msgspec
 
 from farthing.domain.usage import Metered, Usage
 from farthing.ledger.entries import Settle, Void
-from farthing.prices.book import Price
 from farthing.prices.cost import cost_nanodollars
+from farthing.prices.price import Price
 
 # These answers say that the provider did not do the work; without usage nothing is owed.
 # Gateways in front of the provider (502, 504, 520 ...) cannot know, so theirs are assumed.
@@ -73,8 +73,11 @@ def owed(
     if ending is Ending.CANCELLED and cancelled_usage is not None:
         cost = cost_nanodollars(cancelled_usage, price, service_tier=metered.service_tier)
         return Owed(
-            cost_nanodollars=min(cost.nanodollars, ceiling_nanodollars), usage=cancelled_usage,
-            assumed=True, rule="cancelled", anomalies=metered.anomalies + cost.anomalies,
+            cost_nanodollars=min(cost.nanodollars, ceiling_nanodollars),
+            usage=cancelled_usage,
+            assumed=True,
+            rule="cancelled",
+            anomalies=metered.anomalies + cost.anomalies,
         )
     if status is not None and status >= 300:
         return _owed_for_error(status, metered, price, price_of, ceiling_nanodollars)
@@ -83,8 +86,11 @@ def owed(
     if metered.usage is not None and metered.error is not None and ending is Ending.ANSWERED:
         return _owed_for_usage(metered, price, price_of, rule="error_in_stream")
     return Owed(
-        cost_nanodollars=ceiling_nanodollars, usage=metered.usage, assumed=True,
-        rule=_assumed_rule(ending, metered), anomalies=metered.anomalies,
+        cost_nanodollars=ceiling_nanodollars,
+        usage=metered.usage,
+        assumed=True,
+        rule=_assumed_rule(ending, metered),
+        anomalies=metered.anomalies,
     )
 
 
@@ -113,7 +119,10 @@ def _owed_for_usage(
 
 
 def _owed_for_error(
-    status: int, metered: Metered, price: Price, price_of: Callable[[str], Price | None],
+    status: int,
+    metered: Metered,
+    price: Price,
+    price_of: Callable[[str], Price | None],
     ceiling_nanodollars: int,
 ) -> Owed:
     if metered.usage is not None and metered.usage.total_tokens() > 0:
@@ -121,7 +130,10 @@ def _owed_for_error(
     unknown = status in UNKNOWN_4XX or (status >= 500 and status not in NOTHING_DONE_5XX)
     if unknown:
         return Owed(
-            cost_nanodollars=ceiling_nanodollars, usage=None, assumed=True, rule=f"status_{status}",
+            cost_nanodollars=ceiling_nanodollars,
+            usage=None,
+            assumed=True,
+            rule=f"status_{status}",
         )
     return Owed(cost_nanodollars=0, usage=None, rule="provider_error")
 

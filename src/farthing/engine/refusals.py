@@ -20,8 +20,13 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
     """Explain a hold that was not granted: which budget, its numbers, and how to go on."""
     balance = short.balance
     numbers = {
-        "budget": balance.budget, "window": balance.window, "unit": balance.unit.value,
-        "limit": balance.limit, "spent": balance.settled, "held": balance.held, "needed": short.needed,
+        "budget": balance.budget,
+        "window": balance.window,
+        "unit": balance.unit.value,
+        "limit": balance.limit,
+        "spent": balance.settled,
+        "held": balance.held,
+        "needed": short.needed,
         "resets_at": iso_utc(balance.ends_at_us) if balance.ends_at_us is not None else None,
     }
     if balance.unit is Unit.REQUESTS:

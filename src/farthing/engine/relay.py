@@ -74,7 +74,7 @@ class Relay:
         if facts.reasoning or self.grant.call.facts.thinking_tokens is not None:
             return None
         raw = text.encode()
-        counted = input_tokens_exact(raw, facts.tokenizer) if facts.tokenizer else None
+        counted = input_tokens_exact(raw, facts.vocabulary) if facts.vocabulary else None
         output = counted if counted is not None else len(raw)
         if reported is not None and reported.input_tokens is not None:
             return Usage(

@@ -61,7 +61,9 @@ class AdminApi:
                 identity = await self._identities.find(credential) if credential else None
                 if identity is None:
                     rejection = reject(
-                        "openai", 401, "/api needs the admin token, or a call key for its own calls",
+                        "openai",
+                        401,
+                        "/api needs the admin token, or a call key for its own calls",
                         code="invalid_key",
                     )
                     await send_whole(send, rejection.status, rejection.headers, rejection.body)
@@ -79,7 +81,7 @@ class AdminApi:
         return self._app
 
     def _build(self) -> "FastAPI":
-        from farthing.gateway.api_routes import build_api  # noqa: PLC0415 - see _load
+        from farthing.gateway.api_routes import build_api
 
         return build_api(self._running)
 

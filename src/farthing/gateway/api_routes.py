@@ -59,7 +59,11 @@ Admin = Depends(admin_only)
 def build_api(running: Running) -> FastAPI:
     """Build the application that answers under /api."""
     app = FastAPI(
-        title="farthing", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        title="farthing",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
         description="What software spends on AI models: calls, budgets, spend and keys.",
     )
 
@@ -83,18 +87,28 @@ def build_api(running: Running) -> FastAPI:
 def _add_calls(app: FastAPI, running: Running) -> None:
     @app.get("/api/calls")
     def list_calls(
-        request: Request, who: Who,
+        request: Request,
+        who: Who,
         limit: Annotated[int, Query(ge=1, le=CALLS_MAX)] = 100,
-        cursor: str | None = None, outcome: str | None = None, environment: str | None = None,
+        cursor: str | None = None,
+        outcome: str | None = None,
+        environment: str | None = None,
         request_id: str | None = None,
     ) -> Json:
         """Calls, newest first. Any `label.NAME=value` in the query filters by that label."""
         if not who.admin:
             environment = who.environment
-        labels = {name[6:]: value for name, value in request.query_params.items() if name.startswith("label.")}
+        labels = {
+            name[6:]: value for name, value in request.query_params.items() if name.startswith("label.")
+        }
         rows = running.store.entries(
-            limit=limit, before=_cursor(cursor), outcome=outcome, environment=environment, labels=labels or None,
-            key=None if who.admin else who.key, request_id=request_id,
+            limit=limit,
+            before=_cursor(cursor),
+            outcome=outcome,
+            environment=environment,
+            labels=labels or None,
+            key=None if who.admin else who.key,
+            request_id=request_id,
         )
         following = f"{rows[-1].at_us}:{rows[-1].call_id}" if len(rows) == limit else None
         return {"calls": [call_json(row) for row in rows], "next_cursor": following}
@@ -103,7 +117,9 @@ def _add_calls(app: FastAPI, running: Running) -> None:
     def one_call(call_id: str, who: Who) -> Json:
         """One call, with its correction where it has one."""
         row = running.store.entry(call_id)
-        own = row is not None and (who.admin or (row.facts.environment, row.facts.key) == (who.environment, who.key))
+        own = row is not None and (
+            who.admin or (row.facts.environment, row.facts.key) == (who.environment, who.key)
+        )
         if row is None or not own:
             raise HTTPException(404, f"no call {call_id} on this ledger; calls in flight are at /api/holds")
         return call_json(row)
@@ -123,8 +139,12 @@ def _add_money(app: FastAPI, running: Running) -> None:
         return {"holds": [hold_json(row, now_us=now) for row in running.store.open_holds()]}
 
     @app.get("/api/spend")
-    def spend(who: Who, by: Annotated[list[str] | None, Query()] = None,
-              since_us: int | None = None, until_us: int | None = None) -> Json:
+    def spend(
+        who: Who,
+        by: Annotated[list[str] | None, Query()] = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Json:
         """Spend by environment, key, model, provider, group, developer, run, hour or label:NAME."""
         try:
             dimensions = check_dimensions(by or ["environment"])
@@ -139,15 +159,22 @@ def _add_keys(app: FastAPI, running: Running) -> None:
     @app.get("/api/keys", dependencies=[Admin])
     def keys() -> Json:
         """Keys without their secrets."""
-        return {"keys": [key_json(row) for row in running.store.keys()]}
+        return {
+            "keys": [key_json(row) for row in running.store.keys()]  # noqa: SIM118 - a store is no dictionary
+        }}
 
     @app.post("/api/keys", status_code=201, dependencies=[Admin])
     def new_key(asked: NewKey) -> Json:
         """Create a key; the answer is the only place where its secret is ever shown."""
         try:
             secret, row = create_key(
-                running.store, running.policy, environment=asked.environment, label=asked.label,
-                group=asked.group, developer=asked.developer, at_us=running.clock(),
+                running.store,
+                running.policy,
+                environment=asked.environment,
+                label=asked.label,
+                group=asked.group,
+                developer=asked.developer,
+                at_us=running.clock(),
             )
         except UnknownEnvironment as error:
             raise HTTPException(400, str(error)) from error
@@ -172,22 +199,33 @@ def _cursor(text: str | None) -> tuple[int, str] | None:
     return int(at_us), call_id
 
 
+_PAGE = """<!doctype html>
+<html lang=en>
+<meta charset=utf-8>
+<title>farthing API</title>
+<style>
+body {{ font: 16px system-ui; margin: 2rem; max-width: 70rem }}
+table {{ border-collapse: collapse; width: 100% }}
+td, th {{ border-bottom: 1px solid #ccc; padding: .5rem; text-align: left; vertical-align: top }}
+</style>
+<h1>farthing API {version}</h1>
+<p>Send <code>Authorization: Bearer</code> with the admin token, or with a call key for its own calls.
+The machine-readable description is at <a href=/api/openapi.json>/api/openapi.json</a>.</p>
+<table>
+<tr><th>Method<th>Path<th>What it does<th>Parameters</tr>
+{rows}
+</table>
+</html>
+"""
+
+
 def _docs_page(schema: Json) -> str:
     """Describe the API on one page that loads nothing from elsewhere."""
     rows = []
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
-            parameters = ", ".join(item["name"] for item in operation.get("parameters", [])) or "none"
-            rows.append(
-                f"<tr><td><code>{method.upper()}</code></td><td><code>{html.escape(path)}</code></td>"
-                f"<td>{html.escape(operation.get('description', ''))}</td><td>{html.escape(parameters)}</td></tr>"
-            )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>farthing API</title>"
-        "<style>body{font:16px system-ui;margin:2rem;max-width:70rem}table{border-collapse:collapse;width:100%}"
-        "td,th{border-bottom:1px solid #ccc;padding:.5rem;text-align:left;vertical-align:top}</style>"
-        f"<h1>farthing API {html.escape(__version__)}</h1><p>Send <code>Authorization: Bearer</code> with the admin "
-        "token, or with a call key for its own calls. The machine-readable description is at "
-        "<a href=/api/openapi.json>/api/openapi.json</a>.</p>"
-        "<table><tr><th>Method<th>Path<th>What it does<th>Parameters</tr>" + "".join(rows) + "</table></html>"
-    )
+            named = ", ".join(item["name"] for item in operation.get("parameters", [])) or "none"
+            cells = (f"<code>{method.upper()}</code>", f"<code>{html.escape(path)}</code>",
+                     html.escape(operation.get("description", "")), html.escape(named))
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return _PAGE.format(version=html.escape(__version__), rows="\n".join(rows))

@@ -28,8 +28,14 @@ class Gateway:
     """The HTTP door of one worker process."""
 
     def __init__(
-        self, running: Running, *, admin_sha256: str, simulator_url: str | None = None,
-        worker: int = 0, limits: Limits | None = None, answer_seconds: float = 600.0,
+        self,
+        running: Running,
+        *,
+        admin_sha256: str,
+        simulator_url: str | None = None,
+        worker: int = 0,
+        limits: Limits | None = None,
+        answer_seconds: float = 600.0,
         metrics_open: bool = True,
     ) -> None:
         self._running = running
@@ -67,7 +73,8 @@ class Gateway:
         except StreamBroken as broken:
             # Leaving the response unfinished is how the server is told to break the connection.
             log.warning("stream broke: %s", broken)
-        except Exception:  # noqa: BLE001 - the outermost door: whatever is wrong, the caller gets an answer
+        except Exception:
+            # The outermost door: whatever went wrong in here, the caller gets an answer and we get a log.
             self._counters.internal_errors += 1
             log.exception("an error of our own while serving %s %s", scope["method"], scope["path"])
             rejection = reject("openai", 500, "farthing met an error of its own; it is in the gateway's log")
@@ -122,16 +129,25 @@ class Gateway:
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
         if not self._metrics_open and not self._api.is_admin(scope):
-            rejection = reject("openai", 401, "metrics need the admin token when the gateway listens off loopback")
+            rejection = reject(
+                "openai", 401, "metrics need the admin token when the gateway listens off loopback"
+            )
             await send_whole(send, rejection.status, rejection.headers, rejection.body)
             return
         running = self._running
         text = await asyncio.to_thread(
-            exposition, self._counters, running.governor, running.store,
-            worker=self._worker, now_us=running.clock(),
+            exposition,
+            self._counters,
+            running.governor,
+            running.store,
+            worker=self._worker,
+            now_us=running.clock(),
         )
         await send_whole(
-            send, 200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), *_PRIVATE], text.encode()
+            send,
+            200,
+            [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8"), *_PRIVATE],
+            text.encode(),
         )
 
     async def _models(self, scope: Scope, send: Send) -> None:
@@ -149,10 +165,19 @@ class Gateway:
     async def _refuse_websocket(self, receive: Receive, send: Send) -> None:
         """Answer 426, after which clients fall back to plain requests."""
         await receive()
-        await send({"type": "websocket.http.response.start", "status": 426,
-                    "headers": [(b"content-type", b"text/plain"), (b"x-farthing-refusal", b"unmetered_path")]})
-        await send({"type": "websocket.http.response.body",
-                    "body": b"WebSocket calls cannot be metered; use plain HTTP requests."})
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": 426,
+                "headers": [(b"content-type", b"text/plain"), (b"x-farthing-refusal", b"unmetered_path")],
+            }
+        )
+        await send(
+            {
+                "type": "websocket.http.response.body",
+                "body": b"WebSocket calls cannot be metered; use plain HTTP requests.",
+            }
+        )
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,9 +197,14 @@ class Gateway:
         running = self._running
         self._upstream = Upstream(answer_seconds=self._answer_seconds)
         self._calls = Calls(
-            governor=running.governor, identities=self._identities, upstream=self._upstream,
-            targets=self._targets, counters=self._counters, clock=running.clock,
-            prompt_salt=running.prompt_salt, limits=self._limits,
+            governor=running.governor,
+            identities=self._identities,
+            upstream=self._upstream,
+            targets=self._targets,
+            counters=self._counters,
+            clock=running.clock,
+            prompt_salt=running.prompt_salt,
+            limits=self._limits,
         )
         self._background = [
             asyncio.create_task(self._identities.keep_fresh()),

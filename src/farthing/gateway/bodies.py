@@ -57,7 +57,8 @@ def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
             whole = True
         else:
             raise BadRequest(
-                f"content-encoding {encoding.decode('latin-1')!r} is not read here; send identity, gzip or zstd",
+                f"content-encoding {encoding.decode('latin-1')!r} is not read here; "
+                "send identity, gzip or zstd",
                 status=415,
             )
     except (zlib.error, zstandard.ZstdError) as error:

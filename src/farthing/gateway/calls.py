@@ -71,12 +71,12 @@ class Calls:
             await self._serve(scope, receive, send, surface)
         except Refused as refused:
             self._counters.refused[refused.refusal.reason] += 1
-            await _send_rejection(
-                send, reject_refusal(surface.family, surface.dialect.name, refused.refusal)
-            )
+            await _send_rejection(send, reject_refusal(surface.family, surface.dialect.name, refused.refusal))
         except BadRequest as error:
             self._counters.bad_requests += 1
-            rejection = reject(surface.family, error.status, str(error), code="bad_request", param=error.param)
+            rejection = reject(
+                surface.family, error.status, str(error), code="bad_request", param=error.param
+            )
             await _send_rejection(send, rejection)
         except CallerLeft:
             return
@@ -130,8 +130,14 @@ class Calls:
     # ── forward ─────────────────────────────────────────────────────────────────────────────────
 
     async def _forward(
-        self, scope: Scope, receive: Receive, send: Send, surface: Surface,
-        incoming: Incoming, request: Request, grant: Grant,
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        surface: Surface,
+        incoming: Incoming,
+        request: Request,
+        grant: Grant,
     ) -> None:
         facts, target = grant.call.facts, grant.target
         asks = facts.stream and target.asks_usage and not facts.wants_usage
@@ -181,9 +187,7 @@ class Calls:
         headers += cost_headers(booked, grant.balances)
         await send_whole(send, answer.status, headers, relay.held_back)
 
-    async def _pass_stream(
-        self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer
-    ) -> None:
+    async def _pass_stream(self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer) -> None:
         relay, grant = exchange.relay, exchange.grant
         headers = headers_back(answer.headers)
         headers += grant_headers(grant)
@@ -226,7 +230,9 @@ class Calls:
         if exchange.head_sent:
             raise StreamBroken(str(error)) from error
         rejection = reject(
-            exchange.surface.family, status, f"{error} (call {exchange.grant.call.call_id})",
+            exchange.surface.family,
+            status,
+            f"{error} (call {exchange.grant.call.call_id})",
             code=f"upstream_{ending.value}",
         )
         headers = [*rejection.headers, *grant_headers(exchange.grant), *cost_headers(booked, ())]
@@ -293,5 +299,3 @@ def _invalid_key(message: str) -> Refused:
 
 async def _send_rejection(send: Send, rejection: Rejection) -> None:
     await send_whole(send, rejection.status, rejection.headers, rejection.body)
-
-

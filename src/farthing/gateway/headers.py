@@ -9,16 +9,41 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 _HOP_BY_HOP = frozenset(
     {
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
-        b"te", b"trailer", b"transfer-encoding", b"upgrade",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
     }
 )
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
 _NOT_UPSTREAM = (
-    _HOP_BY_HOP | _CREDENTIALS | {b"host", b"content-length", b"content-encoding", b"accept-encoding",
-                                  b"x-metering-tags", b"cookie", b"expect", b"forwarded", b"via"}
+    _HOP_BY_HOP
+    | _CREDENTIALS
+    | {
+        b"host",
+        b"content-length",
+        b"content-encoding",
+        b"accept-encoding",
+        b"x-metering-tags",
+        b"cookie",
+        b"expect",
+        b"forwarded",
+        b"via",
+    }
 )
-_NOT_BACK = _HOP_BY_HOP | {b"content-length", b"content-encoding", b"set-cookie", b"server", b"date", b"alt-svc"}
+_NOT_BACK = _HOP_BY_HOP | {
+    b"content-length",
+    b"content-encoding",
+    b"set-cookie",
+    b"server",
+    b"date",
+    b"alt-svc",
+}
 
 LABELS_MAX = 20
 LABEL_NAME_MAX = 64
@@ -133,8 +158,11 @@ def query_upstream(query: bytes) -> str:
         return ""
     if b"key=" not in query:
         return query.decode("latin-1")
-    kept = [(name, value) for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-            if name != "key"]
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        if name != "key"
+    ]
     return urlencode(kept)
 
 

@@ -52,8 +52,11 @@ class Identities:
         group = self._groups.get(sha256)
         if group is not None:
             return Identity(
-                environment=group.environment, key=group.name, key_id=f"group:{group.name}",
-                group=group.name, wallet=group.wallet,
+                environment=group.environment,
+                key=group.name,
+                key_id=f"group:{group.name}",
+                group=group.name,
+                wallet=group.wallet,
             )
         row = self._store.key_by_hash(sha256)
         if row is None or row.revoked_at_us is not None or row.environment not in self._policy.environments:
@@ -64,8 +67,12 @@ class Identities:
         groups = {group.name: group for group in self._policy.groups}
         group = groups.get(row.group or "")
         return Identity(
-            environment=row.environment, key=row.label, key_id=row.key_id, group=row.group,
-            developer=row.developer or row.label, wallet=group.wallet if group else None,
+            environment=row.environment,
+            key=row.label,
+            key_id=row.key_id,
+            group=row.group,
+            developer=row.developer or row.label,
+            wallet=group.wallet if group else None,
         )
 
     async def keep_fresh(self) -> None:

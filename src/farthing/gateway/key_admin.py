@@ -18,8 +18,14 @@ class KeyTaken(ValueError):
 
 
 def create_key(
-    store: Store, policy: Policy, *, environment: str, label: str, at_us: int,
-    group: str | None = None, developer: str | None = None,
+    store: Store,
+    policy: Policy,
+    *,
+    environment: str,
+    label: str,
+    at_us: int,
+    group: str | None = None,
+    developer: str | None = None,
 ) -> tuple[str, KeyRow]:
     """Make a key and remember its hash. Returns the secret, shown once, and the row.
 
@@ -35,8 +41,13 @@ def create_key(
             raise UnknownEnvironment(f"the policy has no group {group!r} in environment {environment!r}")
     secret = make_key(environment)
     row = KeyRow(
-        key_id=f"key_{os.urandom(8).hex()}", sha256=sha256_of(secret), environment=environment, label=label,
-        created_at_us=at_us, group=group, developer=developer,
+        key_id=f"key_{os.urandom(8).hex()}",
+        sha256=sha256_of(secret),
+        environment=environment,
+        label=label,
+        created_at_us=at_us,
+        group=group,
+        developer=developer,
     )
     try:
         store.add_key(row)

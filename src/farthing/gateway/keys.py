@@ -24,7 +24,7 @@ def is_well_formed(key: str) -> bool:
 
 
 def sha256_of(key: str) -> bytes:
-    """The hash that is stored. Plain SHA-256: a key has 250 bits of its own, so there is nothing to slow down."""
+    """The hash that is stored: plain SHA-256, since a key of 250 random bits cannot be guessed."""
     return hashlib.sha256(key.encode()).digest()
 
 

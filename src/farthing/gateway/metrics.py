@@ -28,38 +28,81 @@ def exposition(counters: Counters, governor: Governor, store: Store, *, worker: 
     lines: list[str] = []
     mark = f'worker="{worker}"'
     _family(lines, "farthing_open_calls", "gauge", "Calls in flight", [(mark, str(counters.open_calls))])
-    _family(lines, "farthing_calls_total", "counter", "Calls forwarded, by how the exchange ended",
-            [(f'{mark},ending="{ending}"', str(count)) for ending, count in counters.ended.items()])
-    _family(lines, "farthing_refusals_total", "counter", "Calls refused, by reason",
-            [(f'{mark},reason="{reason}"', str(count)) for reason, count in counters.refused.items()])
-    _family(lines, "farthing_bad_requests_total", "counter", "Requests that could not be read",
-            [(mark, str(counters.bad_requests))])
-    _family(lines, "farthing_callers_left_total", "counter", "Callers that left in the middle of a stream",
-            [(mark, str(counters.callers_left))])
-    _family(lines, "farthing_internal_errors_total", "counter", "Errors of the gateway's own",
-            [(mark, str(counters.internal_errors))])
-    _family(lines, "farthing_opened_without_ledger_total", "counter",
-            "Calls let through without a hold because the ledger could not answer",
-            [(mark, str(governor.opened_without_ledger))])
-    _family(lines, "farthing_settlements_waiting", "gauge", "Settlements the ledger has not taken yet",
-            [(mark, str(governor.settlements_waiting))])
+    _family(
+        lines,
+        "farthing_calls_total",
+        "counter",
+        "Calls forwarded, by how the exchange ended",
+        [(f'{mark},ending="{ending}"', str(count)) for ending, count in counters.ended.items()],
+    )
+    _family(
+        lines,
+        "farthing_refusals_total",
+        "counter",
+        "Calls refused, by reason",
+        [(f'{mark},reason="{reason}"', str(count)) for reason, count in counters.refused.items()],
+    )
+    _family(
+        lines,
+        "farthing_bad_requests_total",
+        "counter",
+        "Requests that could not be read",
+        [(mark, str(counters.bad_requests))],
+    )
+    _family(
+        lines,
+        "farthing_callers_left_total",
+        "counter",
+        "Callers that left in the middle of a stream",
+        [(mark, str(counters.callers_left))],
+    )
+    _family(
+        lines,
+        "farthing_internal_errors_total",
+        "counter",
+        "Errors of the gateway's own",
+        [(mark, str(counters.internal_errors))],
+    )
+    _family(
+        lines,
+        "farthing_opened_without_ledger_total",
+        "counter",
+        "Calls let through without a hold because the ledger could not answer",
+        [(mark, str(governor.opened_without_ledger))],
+    )
+    _family(
+        lines,
+        "farthing_settlements_waiting",
+        "gauge",
+        "Settlements the ledger has not taken yet",
+        [(mark, str(governor.settlements_waiting))],
+    )
     _money(lines, store.balances(current_at_us=now_us))
     return "\n".join(lines) + "\n"
 
 
 def _money(lines: list[str], balances: Iterable[Balance]) -> None:
     rows = [
-        (f'budget="{_escape(balance.budget)}",value="{_escape(balance.value or "")}",'
-         f'window="{_escape(balance.window)}"', balance)
-        for balance in balances if balance.unit is Unit.NANODOLLARS
+        (
+            f'budget="{_escape(balance.budget)}",value="{_escape(balance.value or "")}",'
+            f'window="{_escape(balance.window)}"',
+            balance,
+        )
+        for balance in balances
+        if balance.unit is Unit.NANODOLLARS
     ]
     for name, text, amount in (
         ("spent", "Money settled in the current window", lambda row: row.settled),
         ("held", "Money held by calls in flight", lambda row: row.held),
         ("limit", "Limit of the current window", lambda row: row.limit),
     ):
-        _family(lines, f"farthing_budget_{name}_usd", "gauge", text,
-                [(mark, decimal_text(amount(balance))) for mark, balance in rows])
+        _family(
+            lines,
+            f"farthing_budget_{name}_usd",
+            "gauge",
+            text,
+            [(mark, decimal_text(amount(balance))) for mark, balance in rows],
+        )
 
 
 def _family(lines: list[str], name: str, kind: str, text: str, samples: list[tuple[str, str]]) -> None:

@@ -24,8 +24,11 @@ def models_body(shape: str, models: Iterable[str]) -> bytes:
     if shape == "gemini":
         body: dict[str, object] = {
             "models": [
-                {"name": f"models/{name}", "displayName": name,
-                 "supportedGenerationMethods": ["generateContent", "countTokens"]}
+                {
+                    "name": f"models/{name}",
+                    "displayName": name,
+                    "supportedGenerationMethods": ["generateContent", "countTokens"],
+                }
                 for name in names
             ]
         }
@@ -35,7 +38,9 @@ def models_body(shape: str, models: Iterable[str]) -> bytes:
                 {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
                 for name in names
             ],
-            "has_more": False, "first_id": names[0] if names else None, "last_id": names[-1] if names else None,
+            "has_more": False,
+            "first_id": names[0] if names else None,
+            "last_id": names[-1] if names else None,
         }
     else:
         body = {

@@ -25,8 +25,14 @@ STATUS: dict[Reason, tuple[int, int, int]] = {
 _FAMILIES = {"openai": 0, "anthropic": 1, "gemini": 2}
 
 _OPENAI_TYPES = {
-    401: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error",
-    413: "invalid_request_error", 429: "rate_limit_error", 502: "api_error", 503: "api_error", 504: "api_error",
+    401: "invalid_request_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+    502: "api_error",
+    503: "api_error",
+    504: "api_error",
 }
 _OPENAI_CODES = {
     Reason.INVALID_KEY: "invalid_api_key",
@@ -36,18 +42,38 @@ _OPENAI_CODES = {
     Reason.RATE_LIMITED: "rate_limit_exceeded",
 }
 _ANTHROPIC_TYPES = {
-    400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
-    404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 500: "api_error",
-    502: "api_error", 503: "overloaded_error", 504: "timeout_error",
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
 }
 _GEMINI_STATUSES = {
-    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 402: "RESOURCE_EXHAUSTED", 403: "PERMISSION_DENIED",
-    404: "NOT_FOUND", 413: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL",
-    502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 
-_MONEY = {"limit": "limit_nanodollars", "spent": "spent_nanodollars", "held": "held_nanodollars",
-          "needed": "needed_nanodollars"}
+_MONEY = {
+    "limit": "limit_nanodollars",
+    "spent": "spent_nanodollars",
+    "held": "held_nanodollars",
+    "needed": "needed_nanodollars",
+}
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +85,14 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reject(
-    family: str, status: int, message: str, *, code: str | None = None, param: str | None = None,
-    farthing: dict[str, object] | None = None, headers: tuple[tuple[bytes, bytes], ...] = (),
+    family: str,
+    status: int,
+    message: str,
+    *,
+    code: str | None = None,
+    param: str | None = None,
+    farthing: dict[str, object] | None = None,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Rejection:
     """Say no in a dialect's own error shape."""
     error: dict[str, object]
@@ -71,8 +103,12 @@ def reject(
         error = {"code": status, "message": message, "status": _GEMINI_STATUSES.get(status, "UNKNOWN")}
         body = {"error": error}
     else:
-        error = {"message": message, "type": _OPENAI_TYPES.get(status, "invalid_request_error"),
-                 "param": param, "code": code}
+        error = {
+            "message": message,
+            "type": _OPENAI_TYPES.get(status, "invalid_request_error"),
+            "param": param,
+            "code": code,
+        }
         if code == "insufficient_quota":
             error["type"] = "insufficient_quota"
         body = {"error": error}

@@ -14,7 +14,9 @@ _URLS_REMEMBERED = 4_096
 class Targets:
     """Addresses and secrets of every target. Secrets live only here and never in a repr."""
 
-    def __init__(self, policy: Policy, secrets: Mapping[str, str], *, simulator_url: str | None = None) -> None:
+    def __init__(
+        self, policy: Policy, secrets: Mapping[str, str], *, simulator_url: str | None = None
+    ) -> None:
         self._secrets = secrets
         self._simulator_url = simulator_url
         self._urls: dict[tuple[str, str, str], URL] = {}

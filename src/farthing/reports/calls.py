@@ -69,5 +69,3 @@ def usage_json(usage: Usage | None) -> dict[str, object] | None:
         return None
     told: dict[str, object] = msgspec.to_builtins(usage)
     return told
-
-
