@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
 from farthing.prices.facts import FactsBook, ModelFacts
-from farthing.prices.names import NameIndex, undated
+from farthing.prices.names import NameIndex, tails_of, undated
 from farthing.prices.override import Override
 from farthing.prices.price import Price, dearness, rate_cards
 from farthing.prices.records import (
@@ -18,10 +19,13 @@ from farthing.prices.records import (
     read_facts,
     read_provider,
 )
-from farthing.prices.spans import DAY_US, standard_span, stands_between, tier_rates
+from farthing.prices.spans import DAY_US, EVER_US, standard_span, stands_between, tier_rates
 
 # Callers choose model names, so what is remembered about them is bounded.
 _REMEMBERED_AT_MOST = 4096
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -51,6 +55,8 @@ class PriceBook:
         self._providers: dict[str, _Provider] = {}
         self._found: dict[tuple[str, str, str | None], _Found] = {}
         self._dearest: dict[tuple[str, int], Price | None] = {}
+        self._known_facts: dict[tuple[str, str], ModelFacts] = {}
+        self._known: dict[str, tuple[str, ...]] = {}
         self.version = version
 
     def with_overrides(self, overrides: Mapping[str, Override]) -> "PriceBook":
@@ -75,9 +81,7 @@ class PriceBook:
         found = self._found.get(key)
         if found is None or not found.from_us <= at_us < found.until_us:
             found = self._find(provider, model, at_us, service_tier)
-            if len(self._found) >= _REMEMBERED_AT_MOST:
-                self._found.clear()
-            self._found[key] = found
+            _remember(self._found, key, found)
         return found.price
 
     def dearest(self, provider: str, at_us: int) -> Price | None:
@@ -90,16 +94,22 @@ class PriceBook:
             return None
         key = (provider, at_us // DAY_US)
         if key not in self._dearest:
-            if len(self._dearest) >= _REMEMBERED_AT_MOST:
-                self._dearest.clear()
             prices = (self._price(provider, model, at_us, None) for model in home.models)
-            self._dearest[key] = max(prices, key=lambda price: dearness(price.cards), default=None)
+            _remember(self._dearest, key, max(prices, key=lambda price: dearness(price.cards), default=None))
         return self._dearest[key]
 
     def facts(self, provider: str, model: str) -> ModelFacts:
-        """What is known of a model besides its price; cautious defaults where nothing is."""
-        home, record = self._model(provider, model)
-        return self._facts.of(home, record, model)
+        """What is known of a model besides its price.
+
+        A provider that serves another one's model is taken to have the maker's limits, but not its
+        way of counting tokens.
+        """
+        key = (provider, model)
+        known = self._known_facts.get(key)
+        if known is None:
+            known = self._facts_of(provider, model)
+            _remember(self._known_facts, key, known)
+        return known
 
     def names(self, provider: str | None = None) -> tuple[str, ...]:
         """Every listed name, of one provider or of all, sorted."""
@@ -112,7 +122,11 @@ class PriceBook:
 
     def known(self, model: str) -> tuple[str, ...]:
         """The providers that have a price for a model, sorted."""
-        return tuple(name for name in sorted(self._record.providers) if self._model(name, model)[1])
+        providers = self._known.get(model)
+        if providers is None:
+            providers = tuple(name for name in sorted(self._record.providers) if self._model(name, model)[1])
+            _remember(self._known, model, providers)
+        return providers
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────
 
@@ -121,9 +135,9 @@ class PriceBook:
         override = self._override(provider, model, record)
         if override is not None:
             price = override.price(provider, model, self.version, tier_asked=service_tier)
-            return _Found(-(1 << 62), 1 << 62, price)
+            return _Found(-EVER_US, EVER_US, price)
         if record is None:
-            return _Found(-(1 << 62), 1 << 62, None)
+            return _Found(-EVER_US, EVER_US, None)
         return _Found(*stands_between(record, at_us), self._price(home, record, at_us, service_tier))
 
     def _price(self, provider: str, model: ModelRecord, at_us: int, service_tier: str | None) -> Price:
@@ -162,6 +176,17 @@ class PriceBook:
                 return name, record
         return provider, None
 
+    def _facts_of(self, provider: str, model: str) -> ModelFacts:
+        home, record = self._model(provider, model)
+        if facts := self._facts.of(home, record, model):
+            return facts
+        for name in tails_of(model.lower()):
+            for maker in self._facts.makers:
+                _, made = self._model(maker, name)
+                if made is not None and (facts := self._facts.of(maker, made, name)):
+                    return msgspec.structs.replace(facts, vocabulary=None)
+        return ModelFacts(context_window=record.context_window if record is not None else None)
+
     def _homes(self, provider: str) -> Iterator[str]:
         name = self._record.provider_aliases.get(provider.lower(), provider.lower())
         yield name
@@ -179,6 +204,12 @@ class PriceBook:
     def _same_provider(self, one: str, other: str) -> bool:
         aliases = self._record.provider_aliases
         return aliases.get(one.lower(), one.lower()) == aliases.get(other.lower(), other.lower())
+
+
+def _remember(memory: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(memory) >= _REMEMBERED_AT_MOST:
+        memory.clear()
+    memory[key] = value
 
 
 @lru_cache(maxsize=1)

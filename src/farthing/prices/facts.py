@@ -5,57 +5,50 @@ import msgspec
 from farthing.prices.names import undated
 from farthing.prices.records import FactsFile, FactsRecord, ModelRecord
 
-# Assumed, and sent upstream as the cap, where no provider says how much a model can write.
-OUTPUT_TOKENS_UNKNOWN = 4096
-
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of a model.
+    """Limits of a model; None where nobody says.
 
-    output_tokens_max: the most it writes in one answer; 4,096 where unknown.
-    context_window: the most it reads and writes in one call; None where unknown.
+    output_tokens_max: the most it writes in one answer.
+    context_window: the most it reads and writes in one call.
     reasoning: it may spend output on thinking that nobody sees.
-    vocabulary: the name of its tokens' vocabulary that ships offline; None where none does.
+    vocabulary: the name of its tokens' vocabulary that ships offline.
     output_floor: the smallest output cap that the provider accepts.
-    known: False where all of this is assumed.
     """
 
-    output_tokens_max: int = OUTPUT_TOKENS_UNKNOWN
+    output_tokens_max: int | None = None
     context_window: int | None = None
     reasoning: bool = False
     vocabulary: str | None = None
     output_floor: int = 1
-    known: bool = False
 
 
 class FactsBook:
     """The facts file, asked by provider and model."""
 
     def __init__(self, file: FactsFile) -> None:
-        self._file = file
-        self._remembered: dict[tuple[str, str], ModelFacts] = {}
+        self._providers = file.providers
 
-    def of(self, provider: str, record: ModelRecord | None, model: str) -> ModelFacts:
-        """Facts of a name, else of the model it means, completed by those of the whole provider."""
-        listed = self._file.providers.get(provider, {})
-        name = model.lower()
-        key = (provider, name if name in listed or record is None else record.model)
-        if record is None and name not in listed and undated(name) not in listed:
-            return _facts(FactsRecord(), listed.get("*", FactsRecord()), None, known=False)
-        if key not in self._remembered:
-            own = listed.get(key[1]) or listed.get(undated(name)) or FactsRecord()
-            known = own.output_tokens_max is not None
-            self._remembered[key] = _facts(own, listed.get("*", FactsRecord()), record, known=known)
-        return self._remembered[key]
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """The providers whose own models are listed."""
+        return tuple(self._providers)
 
-
-def _facts(own: FactsRecord, shared: FactsRecord, record: ModelRecord | None, *, known: bool) -> ModelFacts:
-    priced_window = record.context_window if record is not None else None
-    return ModelFacts(
-        output_tokens_max=own.output_tokens_max or OUTPUT_TOKENS_UNKNOWN,
-        context_window=own.context_window or priced_window,
-        reasoning=bool(own.reasoning if own.reasoning is not None else shared.reasoning),
-        vocabulary=own.vocabulary or shared.vocabulary,
-        output_floor=own.output_floor or shared.output_floor or 1,
-        known=known,
-    )
+    def of(self, provider: str, record: ModelRecord | None, name: str) -> ModelFacts | None:
+        """Facts of a name, else of the model that it means; None where neither is listed."""
+        listed = self._providers.get(provider, {})
+        names = [name.lower(), undated(name.lower())]
+        if record is not None:
+            names.insert(1, record.model)
+        own = next((listed[known] for known in names if known in listed and known != "*"), None)
+        if own is None:
+            return None
+        shared = listed.get("*", FactsRecord())
+        window = own.context_window or (record.context_window if record is not None else None)
+        return ModelFacts(
+            output_tokens_max=own.output_tokens_max,
+            context_window=window,
+            reasoning=bool(own.reasoning),
+            vocabulary=own.vocabulary,
+            output_floor=own.output_floor or shared.output_floor or 1,
+        )

@@ -64,7 +64,7 @@ class NameIndex:
         return next((self._stems[stem] for stem in _stems_of(name) if stem in self._stems), None)
 
     def _find_inner(self, name: str) -> ModelRecord | None:
-        for tail in _tails_of(name):
+        for tail in tails_of(name):
             for stem in _stems_of(tail):
                 if stem in self._inner:
                     return self._inner[stem]
@@ -87,7 +87,7 @@ def _stems_of(name: str) -> Iterator[str]:
         yield name
 
 
-def _tails_of(name: str) -> Iterator[str]:
+def tails_of(name: str) -> Iterator[str]:
     """The name, and its ends behind each separator of a path, a region or an ARN."""
     yield name
     for separator in re.finditer(r"[/.:]", name):
