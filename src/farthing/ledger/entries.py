@@ -28,7 +28,7 @@ class AtShort(enum.StrEnum):
 
     CLAMP = "clamp"
     REFUSE = "refuse"
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 not a password
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -52,7 +52,10 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One account that must pay for a call. Limits come with each hold, so edits keep history."""
+    """One account that must pay for a call. Limits come with each hold, so edits keep history.
+
+    spent_reason: what a refusal is called when this account is spent for good (wallet_empty ...).
+    """
 
     account: str
     unit: Unit
@@ -63,6 +66,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     window: str = "total"
     starts_at_us: int | None = None
     ends_at_us: int | None = None
+    spent_reason: str = "budget_exceeded"
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,13 +124,18 @@ class Outcome(enum.StrEnum):
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Set money aside for the first offer that fits all its accounts; refuse when none does."""
+    """Set money aside for the first offer that fits all its accounts; refuse when none does.
+
+    tentative: grant only the first offer in full; otherwise answer Short, write nothing and remember
+    nothing, because the asker will come back with tighter bounds.
+    """
 
     call_id: str
     at_us: int
     owner: str
     facts: EntryFacts
     offers: tuple[Offer, ...]
+    tentative: bool = False
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -240,16 +249,18 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     """Not granted, nothing taken: the account that was short, and whether waiting helps.
 
     final is False where the offer would fit if all open calls cost nothing (the money is only held).
+    reason is what the refused entry says: budget_exceeded, budget_held, rate_limited ...
     """
 
     call_id: str
     balance: Balance
     needed: int
     final: bool
+    reason: str = "budget_exceeded"
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """Settled, void or recorded: what was booked first, and the accounts after it.
+    """Settled, void or recorded: what stands in the books for the call, and the accounts after it.
 
     already is True where the call had been booked before and this operation changed nothing;
     corrected is True where it wrote the one correction of an assumed settlement.
@@ -269,7 +280,13 @@ class Done(msgspec.Struct, frozen=True):
     count: int = 0
 
 
-Answer = Held | Short | Booked | Done
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger has never heard of this call; the other operations of the batch are not touched."""
+
+    call_id: str
+
+
+Answer = Held | Short | Booked | Done | Unknown
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,7 +370,10 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a slice of calls cost, from the hourly roll-ups."""
+    """What a slice of calls cost, from the hourly roll-ups.
+
+    calls: all that were not refused; voided and cached ones are among them.
+    """
 
     by: Mapping[str, str | None]
     calls: int
@@ -366,6 +386,8 @@ class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
     cached_write: int
     output_tokens: int
     reasoning: int
+    voided: int = 0
+    cached: int = 0
 
 
 _ESCAPES = str.maketrans({"%": "%25", "/": "%2F"})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from farthing.domain.errors import LedgerUnavailable
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -14,6 +15,13 @@ from farthing.ledger.entries import (
     Owner,
     SpendRow,
 )
+
+
+class BatchPoisoned(LedgerUnavailable):
+    """One operation of the batch cannot be written (a number beyond 64 bits, text that is no text).
+
+    Nothing of the batch happened; asked one by one, the other operations will pass.
+    """
 
 
 class Store(Protocol):
@@ -74,8 +82,11 @@ class Store(Protocol):
         until_us: int | None = None,
         where: Mapping[str, str] | None = None,
     ) -> list[SpendRow]:
-        """Sum the hourly roll-ups by environment, key, model, provider, group, developer, run,
-        hour, or label:NAME (one label at a time)."""
+        """Sum the hourly roll-ups by environment, key, model, provider, group, developer, hour.
+
+        Also by run or by label:NAME, one at a time, alone or together with environment (a label: and hour).
+        A run counts where it began. Raises ValueError for dimensions that no roll-up has together.
+        """
         ...
 
     def open_holds(self) -> list[OpenHold]:

@@ -1,0 +1,389 @@
+"""The rules of the ledger, once for every store: apply operations to a page, in order, and answer each."""
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+import msgspec
+
+from farthing.domain.usage import Usage
+from farthing.ledger.entries import (
+    Answer,
+    Booked,
+    Done,
+    Held,
+    Hold,
+    Operation,
+    Outcome,
+    Record,
+    Renew,
+    Settle,
+    SettleDead,
+    Short,
+    Unit,
+    Unknown,
+    Void,
+)
+from farthing.ledger.granting import first_that_fits, need_of, shortage, would_refuse
+from farthing.ledger.page import Details, Draft, EntryRow, Page
+from farthing.ledger.rollups import Measures
+
+
+def calls_of(operations: Iterable[Operation]) -> list[str]:
+    """Name the calls whose drafts and entries a batch needs on its page."""
+    return [operation.call_id for operation in operations if not isinstance(operation, SettleDead | Renew)]
+
+
+def dead_owners_of(operations: Iterable[Operation]) -> list[str]:
+    """Name the owners whose drafts a batch needs on its page, every one."""
+    return [operation.owner for operation in operations if isinstance(operation, SettleDead)]
+
+
+def accounts_of(operations: Iterable[Operation], page: Page) -> set[str]:
+    """Name the accounts a batch needs on its page, once its drafts and entries are there."""
+    names = {
+        claim.account
+        for operation in operations
+        if isinstance(operation, Hold)
+        for offer in operation.offers
+        for claim in offer.claims
+    }
+    for draft in page.drafts.values():
+        names.update([account for account, _ in draft.amounts])
+    for entry in page.entries.values():
+        names.update([account for account, _ in entry.booked])
+    return names
+
+
+def apply_batch(operations: Sequence[Operation], page: Page) -> list[Answer]:
+    """Apply each operation to what the ones before it left, and answer it. Never raises."""
+    return [_apply(operation, page) for operation in operations]
+
+
+def _apply(operation: Operation, page: Page) -> Answer:
+    match operation:
+        case Hold():
+            return _hold(operation, page)
+        case Settle():
+            return _settle(operation, page)
+        case Void():
+            return _void(operation, page)
+        case Record():
+            return _record(operation, page)
+        case SettleDead():
+            return _settle_dead(operation, page)
+        case Renew():
+            page.renewed[operation.owner] = operation
+            page.forgotten.discard(operation.owner)
+            return Done(1)
+        case _:
+            assert_never(operation)
+
+
+# ── hold ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _hold(hold: Hold, page: Page) -> Answer:
+    draft = page.drafts.get(hold.call_id)
+    if draft is not None:
+        return _held(draft, page)
+    entry = page.entries.get((hold.call_id, False))
+    if entry is not None:
+        return _first_answer(entry, page)
+    if not hold.offers:
+        return Unknown(call_id=hold.call_id)
+    grant = first_that_fits(hold.offers, page.account_for)
+    for offer in hold.offers:
+        for claim in offer.claims:
+            page.account_for(claim).limit = claim.limit
+    if grant is None:
+        return _refuse(hold, page)
+    offer = hold.offers[grant.offer]
+    amounts = {claim.account: need_of(offer, claim.unit).at(grant.output_cap) for claim in offer.claims}
+    draft = Draft(
+        call_id=hold.call_id,
+        at_us=hold.at_us,
+        owner=hold.owner,
+        facts=hold.facts,
+        offer=grant.offer,
+        target=offer.target,
+        provider=offer.provider,
+        model=offer.model,
+        ceiling_nanodollars=need_of(offer, Unit.NANODOLLARS).at(grant.output_cap),
+        amounts=tuple(amounts.items()),
+        output_cap=grant.output_cap,
+        clamped=grant.output_cap < offer.output_full,
+        reason=offer.reason,
+        rules=offer.rules,
+        price_version=offer.price_version,
+        would_refuse=would_refuse(offer, grant.output_cap, page.account_for),
+    )
+    page.open(draft)
+    return _held(draft, page)
+
+
+def _held(draft: Draft, page: Page) -> Held:
+    return Held(
+        call_id=draft.call_id,
+        offer=draft.offer,
+        output_cap=draft.output_cap,
+        clamped=draft.clamped,
+        ceiling_nanodollars=draft.ceiling_nanodollars,
+        balances=page.balances(draft.amounts),
+        would_refuse=draft.would_refuse,
+    )
+
+
+def _first_answer(entry: EntryRow, page: Page) -> Held | Short | Booked:
+    """What a hold was answered when it was first asked for; its call has ended since."""
+    details = entry.details
+    if details.short is not None:
+        return details.short
+    if entry.outcome in (Outcome.REFUSED, Outcome.CACHED):
+        return _booked(entry, page, already=True)
+    return Held(
+        call_id=entry.call_id,
+        offer=details.offer,
+        output_cap=details.output_cap,
+        clamped=details.clamped,
+        ceiling_nanodollars=entry.ceiling_nanodollars,
+        balances=page.balances(entry.booked),
+        would_refuse=details.would_refuse,
+    )
+
+
+def _refuse(hold: Hold, page: Page) -> Short:
+    short_of = shortage(hold.offers, page.account_for)
+    short = Short(
+        call_id=hold.call_id,
+        balance=page.account_for(short_of.claim).balance(),
+        needed=short_of.needed,
+        final=short_of.final,
+        reason=short_of.reason,
+    )
+    page.write(
+        EntryRow(
+            call_id=hold.call_id,
+            at_us=hold.at_us,
+            written_at_us=hold.at_us,
+            outcome=Outcome.REFUSED,
+            measures=Measures(refused=1),
+            details=Details(facts=hold.facts, reason=short.reason, short=short),
+        )
+    )
+    return short
+
+
+# ── settle, correct, void ───────────────────────────────────────────────────────────────────────
+
+
+def _settle(settle: Settle, page: Page) -> Booked | Unknown:
+    draft = page.drafts.get(settle.call_id)
+    if draft is not None:
+        page.close(draft)
+        entry = _settled(draft, settle, page)
+        page.write(entry)
+        return _booked(entry, page)
+    first = page.entries.get((settle.call_id, False))
+    if first is None:
+        return Unknown(call_id=settle.call_id)
+    if not first.assumed or settle.assumed or (settle.call_id, True) in page.entries:
+        return _booked(first, page, already=True)
+    correction = _correction(first, settle, page)
+    page.write(correction, replaces=first)
+    return msgspec.structs.replace(_booked(first, page, already=True), corrected=True)
+
+
+def _settled(draft: Draft, settle: Settle, page: Page) -> EntryRow:
+    measures = _measures(settle, tracked=draft.facts.cost_tracked)
+    return EntryRow(
+        call_id=draft.call_id,
+        at_us=draft.at_us,
+        written_at_us=settle.at_us,
+        outcome=Outcome.SETTLED,
+        provider=draft.provider,
+        model_served=draft.model,
+        ceiling_nanodollars=draft.ceiling_nanodollars,
+        measures=measures,
+        booked=tuple([
+            (account, _used(page.accounts[account].unit, settle, measures, held))
+            for account, held in draft.amounts
+        ]),
+        details=_details(draft, settle),
+    )  # fmt: skip
+
+
+def _correction(first: EntryRow, settle: Settle, page: Page) -> EntryRow:
+    """The line that turns what was assumed into what is true."""
+    true = _measures(settle, tracked=first.details.facts.cost_tracked)
+    return msgspec.structs.replace(
+        first,
+        correction=True,
+        written_at_us=settle.at_us,
+        measures=true.minus(first.measures),
+        booked=tuple([
+            (account, _used(page.accounts[account].unit, settle, true, booked) - booked)
+            for account, booked in first.booked
+        ]),
+        details=_observed(first.details, settle),
+    )  # fmt: skip
+
+
+def _used(unit: Unit, settle: Settle, measures: Measures, held: int) -> int:
+    """What a settlement books to an account that held an amount for it."""
+    match unit:
+        case Unit.NANODOLLARS:
+            return measures.cost
+        case Unit.TOKENS:
+            return held if settle.assumed else measures.input_tokens + measures.output_tokens
+        case Unit.REQUESTS:
+            return held
+        case Unit.CALLS_OPEN:
+            return 0
+        case _:
+            assert_never(unit)
+
+
+def _measures(settle: Settle, *, tracked: bool) -> Measures:
+    cost = settle.cost_nanodollars if tracked else 0
+    cost_asked = settle.cost_asked_nanodollars if tracked else 0
+    usages = [usage for _, usage in settle.by_model]
+    if settle.usage is not None:
+        usages.append(settle.usage)
+    return Measures(
+        calls=1,
+        assumed=int(settle.assumed),
+        cost=cost,
+        cost_asked=cost if cost_asked is None else cost_asked,
+        input_tokens=sum([usage.input_tokens or 0 for usage in usages]),
+        cached_read=sum([usage.cached_read or 0 for usage in usages]),
+        cached_write=sum([_cached_write(usage) for usage in usages]),
+        output_tokens=sum([usage.output_tokens or 0 for usage in usages]),
+        reasoning=sum([usage.reasoning or 0 for usage in usages]),
+    )
+
+
+def _cached_write(usage: Usage) -> int:
+    return (usage.cached_write_5m or 0) + (usage.cached_write_1h or 0) + (usage.cached_write_other or 0)
+
+
+def _details(draft: Draft, settle: Settle) -> Details:
+    planned = Details(
+        facts=draft.facts,
+        reason=draft.reason,
+        rules=draft.rules,
+        target=draft.target,
+        assumed_rule=settle.assumed_rule,
+        offer=draft.offer,
+        output_cap=draft.output_cap,
+        clamped=draft.clamped,
+        price_version=draft.price_version,
+        would_refuse=draft.would_refuse,
+    )
+    return _observed(planned, settle)
+
+
+def _observed(details: Details, settle: Settle) -> Details:
+    """The details of a call with what its settlement saw."""
+    return msgspec.structs.replace(
+        details,
+        model_answered=settle.model_answered,
+        status=settle.status,
+        usage=settle.usage,
+        by_model=settle.by_model,
+        service_tier=settle.service_tier,
+        latency_ms=settle.latency_ms,
+        first_byte_ms=settle.first_byte_ms,
+        anomalies=settle.anomalies,
+        error=settle.error,
+        cost_asked_known=settle.cost_asked_nanodollars is not None and details.facts.cost_tracked,
+    )
+
+
+def _settle_dead(settle_dead: SettleDead, page: Page) -> Done:
+    left = [draft for draft in page.drafts.values() if draft.owner == settle_dead.owner]
+    for draft in left:
+        settle = Settle(
+            call_id=draft.call_id,
+            at_us=settle_dead.at_us,
+            cost_nanodollars=draft.ceiling_nanodollars,
+            assumed=True,
+            assumed_rule=settle_dead.rule,
+        )
+        page.close(draft)
+        page.write(_settled(draft, settle, page))
+    page.renewed.pop(settle_dead.owner, None)
+    page.forgotten.add(settle_dead.owner)
+    return Done(len(left))
+
+
+def _void(void: Void, page: Page) -> Booked | Unknown:
+    draft = page.drafts.get(void.call_id)
+    if draft is None:
+        first = page.entries.get((void.call_id, False))
+        return Unknown(call_id=void.call_id) if first is None else _booked(first, page, already=True)
+    page.close(draft)
+    entry = EntryRow(
+        call_id=draft.call_id,
+        at_us=draft.at_us,
+        written_at_us=void.at_us,
+        outcome=Outcome.VOID,
+        provider=draft.provider,
+        model_served=draft.model,
+        ceiling_nanodollars=draft.ceiling_nanodollars,
+        measures=Measures(calls=1, voided=1),
+        booked=tuple([(account, 0) for account, _ in draft.amounts]),
+        details=Details(
+            facts=draft.facts,
+            reason=draft.reason,
+            rules=draft.rules,
+            target=draft.target,
+            assumed_rule=void.rule,
+            offer=draft.offer,
+            output_cap=draft.output_cap,
+            clamped=draft.clamped,
+            price_version=draft.price_version,
+            error=void.error,
+            would_refuse=draft.would_refuse,
+        ),
+    )
+    page.write(entry)
+    return _booked(entry, page)
+
+
+# ── record ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _record(record: Record, page: Page) -> Held | Booked:
+    first = page.entries.get((record.call_id, False))
+    if first is not None:
+        return _booked(first, page, already=True)
+    draft = page.drafts.get(record.call_id)
+    if draft is not None:
+        return _held(draft, page)  # it is open: only a settlement or a void ends it
+    refused = record.outcome is Outcome.REFUSED
+    entry = EntryRow(
+        call_id=record.call_id,
+        at_us=record.at_us,
+        written_at_us=record.at_us,
+        outcome=record.outcome,
+        measures=Measures(
+            calls=0 if refused else record.count,
+            refused=record.count if refused else 0,
+            cached=record.count if record.outcome is Outcome.CACHED else 0,
+            voided=record.count if record.outcome is Outcome.VOID else 0,
+        ),
+        details=Details(facts=record.facts, reason=record.reason, rules=record.rules, status=record.status),
+    )
+    page.write(entry)
+    return _booked(entry, page)
+
+
+def _booked(entry: EntryRow, page: Page, *, already: bool = False) -> Booked:
+    correction = page.entries.get((entry.call_id, True))
+    return Booked(
+        call_id=entry.call_id,
+        outcome=entry.outcome,
+        cost_nanodollars=entry.measures.cost + (correction.measures.cost if correction else 0),
+        balances=page.balances(entry.booked),
+        already=already,
+    )

@@ -1,0 +1,255 @@
+"""The store that forgets at the end of the process: dictionaries under one lock."""
+
+import copy
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import msgspec
+
+from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of
+from farthing.ledger.entries import (
+    Answer,
+    Balance,
+    Difference,
+    Entry,
+    KeyRow,
+    OpenHold,
+    Operation,
+    Owner,
+    SpendRow,
+)
+from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
+from farthing.ledger.rollups import HOUR_US, Measures, Rollups
+from farthing.ledger.slices import Slice, slice_of
+
+
+class MemoryStore:
+    """The reference: the same rules as every store, and nothing to go wrong between them and the rows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._accounts: dict[str, Account] = {}
+        self._drafts: dict[str, Draft] = {}
+        self._entries: dict[tuple[str, bool], EntryRow] = {}
+        self._rollups = Rollups()
+        self._owners: dict[str, Owner] = {}
+        self._keys: dict[str, KeyRow] = {}
+        self._facts: dict[str, str] = {}
+
+    def apply(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Apply a batch in order, as one step that others see whole or not at all."""
+        with self._lock:
+            page = self._read_page(operations)
+            answers = apply_batch(operations, page)
+            self._write_page(page)
+        return answers
+
+    def _read_page(self, operations: Sequence[Operation]) -> Page:
+        calls = calls_of(operations)
+        drafts = [self._drafts[call_id] for call_id in calls if call_id in self._drafts]
+        for owner in dead_owners_of(operations):
+            drafts += [draft for draft in self._drafts.values() if draft.owner == owner]
+        lines = [(call_id, correction) for call_id in calls for correction in (False, True)]
+        page = Page(drafts=drafts, entries=[self._entries[line] for line in lines if line in self._entries])
+        for name in accounts_of(operations, page):
+            if name in self._accounts:
+                page.accounts[name] = copy.copy(self._accounts[name])
+        return page
+
+    def _write_page(self, page: Page) -> None:
+        for account in page.used_accounts():
+            account.number = account.number or len(self._accounts) + 1
+            self._accounts[account.account] = account
+        self._drafts.update(page.opened)
+        for call_id in page.closed:
+            del self._drafts[call_id]
+        for entry in page.written:
+            self._entries[entry.call_id, entry.correction] = entry
+        self._rollups.merge(page.rollups)
+        for owner in page.forgotten:
+            self._owners.pop(owner, None)
+        for renew in page.renewed.values():
+            self._owners[renew.owner] = Owner(
+                owner=renew.owner,
+                host=renew.host,
+                process=renew.process,
+                renewed_at_us=renew.at_us,
+                until_us=renew.until_us,
+            )
+
+    def balance(self, account: str) -> Balance | None:
+        """One account, or None if nothing was ever held against it."""
+        with self._lock:
+            row = self._accounts.get(account)
+            return None if row is None else row.balance()
+
+    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
+        """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
+        with self._lock:
+            return [
+                row.balance()
+                for _, row in sorted(self._accounts.items())
+                if budget in (None, row.budget) and _contains(row, current_at_us)
+            ]
+
+    def entry(self, call_id: str) -> Entry | None:
+        """One call, its correction applied."""
+        with self._lock:
+            row = self._entries.get((call_id, False))
+            return None if row is None else entry_of(row, self._entries.get((call_id, True)))
+
+    def entries(
+        self,
+        *,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+        outcome: str | None = None,
+        environment: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> list[Entry]:
+        """Calls, newest first."""
+
+        def wanted(row: EntryRow) -> bool:
+            facts = row.details.facts
+            return (
+                (before is None or (row.at_us, row.call_id) < before)
+                and outcome in (None, row.outcome.value)
+                and environment in (None, facts.environment)
+                and key in (None, facts.key or "")
+                and (labels or {}).items() <= facts.labels.items()
+                and request_id in (None, facts.request_id)
+                and (since_us is None or row.at_us >= since_us)
+                and (until_us is None or row.at_us < until_us)
+            )
+
+        with self._lock:
+            first = [row for row in self._entries.values() if not row.correction]
+            first.sort(key=lambda row: (row.at_us, row.call_id), reverse=True)
+            found = islice(filter(wanted, first), limit)
+            return [entry_of(row, self._entries.get((row.call_id, True))) for row in found]
+
+    def spend(
+        self,
+        *,
+        by: Sequence[str],
+        since_us: int | None = None,
+        until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> list[SpendRow]:
+        """Sum the hourly roll-ups."""
+        asked = slice_of(by, where or {})
+        sums: dict[tuple[tuple[str, object], ...], Measures] = {}
+        with self._lock:
+            for at_us, values, measures in self._slices(asked):
+                hour_us = at_us if asked.rollup == "run" else at_us + HOUR_US - 1
+                if since_us is not None and hour_us < since_us:
+                    continue
+                if until_us is not None and at_us >= until_us:
+                    continue
+                if any(values[name] != value for name, value in asked.where.items()):
+                    continue
+                kept = tuple((name, values[name]) for name in asked.dimensions if name in asked.by)
+                sums[kept] = sums.get(kept, Measures()).plus(measures)
+        ordered = sorted(sums.items(), key=lambda item: [value for _, value in item[0]])
+        return [asked.row(dict(kept), measures) for kept, measures in ordered]
+
+    def _slices(self, asked: Slice) -> list[tuple[int, dict[str, object], Measures]]:
+        """Every row of the roll-up that is asked: its moment, its dimensions, its figures."""
+        rollups = self._rollups
+        if asked.rollup == "run":
+            return [
+                (rollups.spans[run].first_at_us, run._asdict(), measures)
+                for run, measures in rollups.runs.items()
+            ]
+        if asked.rollup == "label":
+            return [
+                (label.hour * HOUR_US, label._asdict(), measures)
+                for label, measures in rollups.labels.items()
+                if label.name == asked.label
+            ]
+        return [(hour.hour * HOUR_US, hour._asdict(), measures) for hour, measures in rollups.hours.items()]
+
+    def open_holds(self) -> list[OpenHold]:
+        """Calls in flight, oldest first."""
+        with self._lock:
+            holds = [draft.open_hold() for draft in self._drafts.values()]
+        return sorted(holds, key=lambda hold: (hold.at_us, hold.call_id))
+
+    def owners(self) -> list[Owner]:
+        """Processes that hold or held money and have not been found dead."""
+        with self._lock:
+            return [owner for _, owner in sorted(self._owners.items())]
+
+    def verify(self) -> list[Difference]:
+        """Recompute every balance and roll-up from the entries; empty when all agree."""
+        with self._lock:
+            again = Page()
+            settled = dict.fromkeys(self._accounts, 0)
+            held = dict.fromkeys(self._accounts, 0)
+            for entry in self._entries.values():
+                for name, amount in entry.booked:
+                    settled[name] += amount
+                replaced = self._entries[entry.call_id, False] if entry.correction else None
+                again.add_to_rollups(entry, replaces=replaced)
+            for draft in self._drafts.values():
+                for name, amount in draft.amounts:
+                    held[name] += amount
+            found = []
+            for name, account in self._accounts.items():
+                found += _differing(f"settled of {name}", settled[name], account.settled)
+                found += _differing(f"held of {name}", held[name], account.held)
+            return found + again.rollups.differences(self._rollups)
+
+    def add_key(self, row: KeyRow) -> None:
+        """Remember a key; raises ValueError where the label is taken in its environment."""
+        with self._lock:
+            for other in self._keys.values():
+                if row.sha256 == other.sha256 or (row.environment, row.label) == (
+                    other.environment,
+                    other.label,
+                ):
+                    raise ValueError(f"{row.environment} has a key {row.label!r} already, or this very key")
+            self._keys[row.key_id] = row
+
+    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
+        """The key with this hash, revoked or not."""
+        with self._lock:
+            return next((row for row in self._keys.values() if row.sha256 == sha256), None)
+
+    def keys(self) -> list[KeyRow]:
+        """All keys, by environment and label."""
+        with self._lock:
+            return sorted(self._keys.values(), key=lambda row: (row.environment, row.label))
+
+    def revoke_key(self, key_id: str, at_us: int) -> bool:
+        """Revoke a key; False where there is none or it was revoked before."""
+        with self._lock:
+            row = self._keys.get(key_id)
+            if row is None or row.revoked_at_us is not None:
+                return False
+            self._keys[key_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
+            return True
+
+    def remember(self, name: str, value: str) -> str:
+        """Keep a fact under a name for good; returns what was kept first."""
+        with self._lock:
+            return self._facts.setdefault(name, value)
+
+    def close(self) -> None:
+        """Nothing to let go of: what was remembered lives as long as the store."""
+
+
+def _contains(account: Account, at_us: int | None) -> bool:
+    if at_us is None:
+        return True
+    started = account.starts_at_us is None or account.starts_at_us <= at_us
+    return started and (account.ends_at_us is None or at_us < account.ends_at_us)
+
+
+def _differing(what: str, expected: int, found: int) -> list[Difference]:
+    return [] if expected == found else [Difference(what=what, expected=expected, found=found)]

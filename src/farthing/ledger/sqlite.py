@@ -1,0 +1,297 @@
+"""The embedded store: one SQLite file, safe for many threads and several processes of one host."""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from farthing.domain.errors import LedgerUnavailable
+from farthing.ledger import sqlite_questions, sqlite_verify
+from farthing.ledger.booking import apply_batch
+from farthing.ledger.entries import (
+    Answer,
+    Balance,
+    Difference,
+    Entry,
+    KeyRow,
+    OpenHold,
+    Operation,
+    Owner,
+    SpendRow,
+)
+from farthing.ledger.file_queue import FileQueue
+from farthing.ledger.migrate import migrate
+from farthing.ledger.sqlite_rows import read_page, write_page
+from farthing.ledger.store import BatchPoisoned
+
+LOCK_DEADLINE_S = 10.0
+
+_SQLITE_OLDEST = (3, 37, 0)
+
+
+class SqliteStore:
+    """The ledger in one file. Writers queue, one transaction at a time; readers never wait for them.
+
+    full_sync: survive not only a killed process but also a power cut; each batch then costs an fsync.
+    """
+
+    def __init__(
+        self, path: str | Path, *, full_sync: bool = False, lock_deadline_s: float = LOCK_DEADLINE_S
+    ) -> None:
+        self._path = Path(path)
+        self._full_sync = full_sync
+        self._lock_deadline_s = lock_deadline_s
+        self._opened_files: _OpenFiles | None = None
+        self._closed = False
+        self._files()
+
+    def apply(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Apply a batch in order, in one durable transaction; answer each."""
+        if not operations:
+            return []
+        with self._writing() as connection:
+            page = read_page(connection, operations)
+            answers = apply_batch(operations, page)
+            write_page(connection, page)
+        return answers
+
+    def balance(self, account: str) -> Balance | None:
+        """One account, or None if nothing was ever held against it."""
+        with self._asking() as connection:
+            return sqlite_questions.balance(connection, account)
+
+    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
+        """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
+        with self._asking() as connection:
+            return sqlite_questions.balances(connection, budget, current_at_us)
+
+    def entry(self, call_id: str) -> Entry | None:
+        """One call, its correction applied."""
+        with self._asking() as connection:
+            return sqlite_questions.entry(connection, call_id)
+
+    def entries(
+        self,
+        *,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+        outcome: str | None = None,
+        environment: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> list[Entry]:
+        """Calls, newest first."""
+        wanted = sqlite_questions.Wanted(
+            limit=limit,
+            before=before,
+            outcome=outcome,
+            environment=environment,
+            key=key,
+            labels=labels or {},
+            request_id=request_id,
+            since_us=since_us,
+            until_us=until_us,
+        )
+        with self._asking() as connection:
+            return sqlite_questions.entries(connection, wanted)
+
+    def spend(
+        self,
+        *,
+        by: Sequence[str],
+        since_us: int | None = None,
+        until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> list[SpendRow]:
+        """Sum the hourly roll-ups."""
+        with self._asking() as connection:
+            return sqlite_questions.spend(connection, by, since_us, until_us, where or {})
+
+    def open_holds(self) -> list[OpenHold]:
+        """Calls in flight, oldest first."""
+        with self._asking() as connection:
+            return sqlite_questions.open_holds(connection)
+
+    def owners(self) -> list[Owner]:
+        """Processes that hold or held money and have not been found dead."""
+        with self._asking() as connection:
+            return sqlite_questions.owners(connection)
+
+    def verify(self) -> list[Difference]:
+        """Recompute every balance and roll-up from the entries, inside SQLite, on one snapshot."""
+        with self._asking() as connection:
+            return sqlite_verify.differences(connection)
+
+    def add_key(self, row: KeyRow) -> None:
+        """Remember a key; raises ValueError where the label is taken in its environment."""
+        with self._writing() as connection:
+            sqlite_questions.add_key(connection, row)
+
+    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
+        """The key with this hash, revoked or not."""
+        with self._asking() as connection:
+            return sqlite_questions.key_by_hash(connection, sha256)
+
+    def keys(self) -> list[KeyRow]:
+        """All keys, by environment and label."""
+        with self._asking() as connection:
+            return sqlite_questions.keys(connection)
+
+    def revoke_key(self, key_id: str, at_us: int) -> bool:
+        """Revoke a key; False where there is none or it was revoked before."""
+        with self._writing() as connection:
+            return sqlite_questions.revoke_key(connection, key_id, at_us)
+
+    def remember(self, name: str, value: str) -> str:
+        """Keep a fact under a name for good; returns what was kept first."""
+        with self._asking() as connection:
+            kept = sqlite_questions.fact(connection, name)
+        if kept is not None:
+            return kept
+        with self._writing() as connection:
+            return sqlite_questions.remember(connection, name, value)
+
+    def close(self) -> None:
+        """Let go of every file and connection."""
+        self._closed = True
+        files, self._opened_files = self._opened_files, None
+        if files is not None and files.process == os.getpid():
+            files.close()
+
+    def _files(self) -> "_OpenFiles":
+        """The files as this process opened them; a forked child opens its own."""
+        if self._closed:
+            raise LedgerUnavailable(f"the ledger {self._path} was closed")
+        files = self._opened_files
+        if files is None or files.process != os.getpid():
+            with _opening(self._path):
+                files = _OpenFiles(self._path, full_sync=self._full_sync, deadline_s=self._lock_deadline_s)
+            self._opened_files = files
+        return files
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed at the end, undone by any error."""
+        files = self._files()
+        with files.writing, _translated(self._path):
+            files.queue.enter()
+            try:
+                yield from _transaction(files.writer)
+            finally:
+                files.queue.leave()
+
+    @contextmanager
+    def _asking(self) -> Iterator[sqlite3.Connection]:
+        """A connection for questions, on one snapshot; used by one thread at a time."""
+        files = self._files()
+        with _translated(self._path):
+            connection = files.take_reader()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+                files.readers.append(connection)
+
+
+class _OpenFiles:
+    """What one process has open of a ledger: the queue, the writer, and readers for as many threads."""
+
+    def __init__(self, path: Path, *, full_sync: bool, deadline_s: float) -> None:
+        self.process = os.getpid()
+        self.path = path
+        self.deadline_s = deadline_s
+        self.writing = threading.Lock()
+        self.readers: deque[sqlite3.Connection] = deque()
+        self._all_readers: list[sqlite3.Connection] = []
+        self.queue = FileQueue(path.with_name(path.name + "-lock"), deadline_s=deadline_s)
+        _open_files.add(self)
+        self.queue.enter()
+        try:
+            self.writer = self._connect()
+            self.writer.execute("PRAGMA journal_mode = WAL")
+            self.writer.execute("PRAGMA synchronous = FULL" if full_sync else "PRAGMA synchronous = NORMAL")
+            migrate(self.writer, path)
+        finally:
+            self.queue.leave()
+
+    def take_reader(self) -> sqlite3.Connection:
+        """A connection that nobody else is reading on."""
+        try:
+            return self.readers.pop()
+        except IndexError:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._all_readers.append(connection)
+            return connection
+
+    def close(self) -> None:
+        """Close everything; the last process to do so folds the journal into the file."""
+        with self.writing:
+            for connection in (*self._all_readers, self.writer):
+                connection.close()
+            self.queue.close()
+
+    def abandon(self) -> None:
+        """In a forked child: keep the parent's connections untouched for good, give up its lock file."""
+        _inherited.append(self)
+        self.queue.abandon()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path, timeout=self.deadline_s, isolation_level=None, check_same_thread=False
+        )
+
+
+# SQLite forbids even closing a connection in a forked child; what is listed here is never collected.
+_inherited: list[_OpenFiles] = []
+_open_files: weakref.WeakSet[_OpenFiles] = weakref.WeakSet()
+
+
+def _abandon_inherited() -> None:
+    for files in list(_open_files):
+        files.abandon()
+    _open_files.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_inherited)
+
+
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    if sqlite3.sqlite_version_info < _SQLITE_OLDEST:
+        raise LedgerUnavailable(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or later is needed")
+    try:
+        with _translated(path):
+            yield
+    except OSError as error:
+        raise LedgerUnavailable(f"cannot open the ledger {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Say in our words what SQLite says in its own."""
+    try:
+        yield
+    except (OverflowError, UnicodeError, sqlite3.IntegrityError, sqlite3.DataError) as error:
+        raise BatchPoisoned(f"the ledger {path} cannot hold this: {error}") from error
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(f"the ledger {path} cannot be used: {error}") from error
