@@ -1,0 +1,365 @@
+"""One thread for each process that commits what is queued, together: durability costs a wait, not work."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from farthing.domain.errors import LedgerUnavailable
+from farthing.ledger.entries import Answer, Held, Hold, Operation, SettleDead, Void
+from farthing.ledger.owner import Identity, is_gone, this_process
+from farthing.ledger.store import BatchPoisoned, Store
+
+BATCH_MAX = 256
+DEADLINE_S = 15.0
+
+_RENEW_EVERY_US = 5_000_000
+_LOOK_EVERY_US = 1_000_000
+_LOOK_EVERY_S = 1.0
+
+Outcome = Answer | LedgerUnavailable
+
+
+class Committer:
+    """The way into a store for everyone in a process.
+
+    Callers queue operations; one thread takes all that are there and applies them in one
+    transaction. It also renews the lease of this process and settles what dead processes left behind.
+    A forked child gets a thread and an owner of its own.
+
+    clock: microseconds since 1970, UTC.
+    inline: apply at once, in the caller's thread; for a store that never waits and dies with us.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], int], *, inline: bool = False) -> None:
+        self._store = store
+        self._clock = clock
+        self._inline = inline
+        self._lines: dict[int, _Line] = {}
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds money."""
+        return self._line().identity.owner
+
+    def start(self) -> None:
+        """Make this process known to others as an owner, before its first operation."""
+        self.submit(self._line().identity.renew(self._clock()))
+
+    def submit(self, operation: Operation, *, deadline_s: float = DEADLINE_S) -> Answer:
+        """Apply an operation and wait until it is durable.
+
+        Raises LedgerUnavailable when it cannot be, or not before the deadline. A hold that was given
+        up like this is void if it is granted after all.
+        """
+        if self._inline:
+            return self._store.apply([operation])[0]
+        ticket = _ThreadTicket(operation)
+        line = self._line()
+        line.put(ticket)
+        if not ticket.woken.acquire(timeout=deadline_s) and ticket.claim():
+            raise _too_late(deadline_s)
+        # Woken, or just about to be: whoever claims the ticket first decides.
+        return _unless_failed(ticket.outcome())
+
+    def submit_soon(self, operation: Operation, answered: Callable[[Outcome], None]) -> None:
+        """Apply an operation soon; answered is called once, in the committer's thread, and never raises."""
+        if self._inline:
+            answered(_apply_alone(self._store, operation))
+        else:
+            self._line().put(_CallbackTicket(operation, answered))
+
+    async def submit_async(self, operation: Operation, *, deadline_s: float = DEADLINE_S) -> Answer:
+        """Apply an operation and wait until it is durable, without holding up the event loop.
+
+        Raises LedgerUnavailable as submit does. A hold whose waiting task is cancelled is void.
+        """
+        if self._inline:
+            return self._store.apply([operation])[0]
+        loop = asyncio.get_running_loop()
+        line = self._line()
+        ticket = _LoopTicket(operation, loop, line)
+        timer = loop.call_later(deadline_s, ticket.expire, deadline_s)
+        line.put(ticket)
+        try:
+            return await ticket.future
+        except asyncio.CancelledError:
+            ticket.give_up()
+            raise
+        finally:
+            timer.cancel()
+
+    def look_for_the_dead(self) -> int:
+        """Settle the holds of every owner that is gone; answer how many holds there were."""
+        return _bury_the_dead(self._store, self._clock())
+
+    def stop(self) -> None:
+        """Commit what is queued, settle what this process still holds as assumed, and end the thread."""
+        line = self._lines.pop(os.getpid(), None)
+        if line is not None:
+            line.stop()
+
+    def _line(self) -> "_Line":
+        line = self._lines.get(os.getpid())
+        if line is None:
+            # Only one of two threads that race here is heard by setdefault; no lock can be stuck after fork.
+            line = self._lines.setdefault(os.getpid(), _Line(self._store, self._clock))
+        return line
+
+
+# ── tickets: an operation, and who waits for its answer ─────────────────────────────────────────
+
+
+class _Ticket:
+    """An operation in the line."""
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anyone still waits for it; a hold that nobody waits for is not asked for."""
+        return True
+
+
+class _CallbackTicket(_Ticket):
+    __slots__ = ("answered",)
+
+    def __init__(self, operation: Operation, answered: Callable[[Outcome], None]) -> None:
+        super().__init__(operation)
+        self.answered = answered
+
+
+class _ThreadTicket(_Ticket):
+    """A thread waits. Its deadline and the answer race for the claim."""
+
+    __slots__ = ("_claim", "_outcome", "woken")
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._claim = threading.Lock()
+        self._outcome: Outcome | None = None
+        self.woken = threading.Lock()
+        self.woken.acquire()
+
+    @property
+    def wanted(self) -> bool:
+        return not self._claim.locked()
+
+    def claim(self) -> bool:
+        """Decide what becomes of the ticket; only the first one may."""
+        return self._claim.acquire(blocking=False)
+
+    def answer(self, outcome: Outcome) -> bool:
+        """Wake the thread; False when it has given up."""
+        if not self.claim():
+            return False
+        self._outcome = outcome
+        self.woken.release()
+        return True
+
+    def outcome(self) -> Outcome:
+        """The answer, which is there or will be in a moment."""
+        while self._outcome is None:
+            self.woken.acquire()
+        return self._outcome
+
+
+class _LoopTicket(_Ticket):
+    """A task of an event loop waits. Everything but the queueing happens in the loop's thread."""
+
+    __slots__ = ("future", "line", "loop")
+
+    def __init__(self, operation: Operation, loop: asyncio.AbstractEventLoop, line: "_Line") -> None:
+        super().__init__(operation)
+        self.loop = loop
+        self.line = line
+        self.future: asyncio.Future[Answer] = loop.create_future()
+
+    @property
+    def wanted(self) -> bool:
+        return not self.future.done()
+
+    def answer(self, outcome: Outcome) -> None:
+        """Wake the task, or take the hold back when it has given up."""
+        if self.future.done():
+            self.line.take_back(outcome)
+        elif isinstance(outcome, LedgerUnavailable):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+    def expire(self, deadline_s: float) -> None:
+        """Give up at the deadline."""
+        if not self.future.done():
+            self.future.set_exception(_too_late(deadline_s))
+
+    def give_up(self) -> None:
+        """The task was cancelled, perhaps just after the answer had come."""
+        if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
+            self.line.take_back(self.future.result())
+
+
+def _answer_together(tickets: Sequence[tuple[_LoopTicket, Outcome]]) -> None:
+    for ticket, outcome in tickets:
+        ticket.answer(outcome)
+
+
+# ── the line and its thread ─────────────────────────────────────────────────────────────────────
+
+
+class _Line:
+    """The queue of one process, its thread, and its name as an owner."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self.identity: Identity = this_process()
+        self._store = store
+        self._clock = clock
+        self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        self._renew_at_us = 0
+        self._look_at_us = 0
+        self._unreturned: list[Operation] = []
+
+    def put(self, ticket: _Ticket) -> None:
+        """Queue an operation; the thread is started by the first one."""
+        if self._stopped:
+            raise LedgerUnavailable("the ledger's committer was stopped")
+        self._queue.put(ticket)
+        if self._thread is None or not self._thread.is_alive():
+            with self._starting:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._run, name="farthing-committer", daemon=True)
+                    self._thread.start()
+
+    def take_back(self, outcome: Outcome) -> None:
+        """Void a hold that was granted to someone who no longer waits."""
+        if isinstance(outcome, Held):
+            self._void_later(Void(call_id=outcome.call_id, at_us=self._clock(), rule="given_up"))
+
+    def stop(self) -> None:
+        """Commit what is queued, leave nothing held, end the thread."""
+        self._stopped = True
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+            farewell = SettleDead(owner=self.identity.owner, at_us=self._clock(), rule="owner_stopped")
+            _apply_alone(self._store, farewell)
+
+    def _run(self) -> None:
+        while True:
+            tickets, is_last = self._take()
+            self._commit(tickets)
+            if is_last:
+                return
+            self._keep_house()
+
+    def _take(self) -> tuple[list[_Ticket], bool]:
+        """Everything that is queued, at least one unless nothing came for a while; and whether to end."""
+        tickets: list[_Ticket] = []
+        try:
+            ticket = self._queue.get(timeout=_LOOK_EVERY_S)
+            while ticket is not None:
+                if ticket.wanted or not isinstance(ticket.operation, Hold):
+                    tickets.append(ticket)
+                if len(tickets) == BATCH_MAX:
+                    return tickets, False
+                ticket = self._queue.get_nowait()
+        except Empty:
+            return tickets, False
+        return tickets, True
+
+    def _commit(self, tickets: Sequence[_Ticket]) -> None:
+        operations = [ticket.operation for ticket in tickets]
+        now_us = self._clock()
+        if now_us >= self._renew_at_us:
+            operations.append(self.identity.renew(now_us))
+        if not operations:
+            return
+        # Whatever happens, even what should not, everyone who waits is told.
+        outcomes: Sequence[Outcome] = [LedgerUnavailable("the ledger's committer failed")] * len(operations)
+        try:
+            outcomes = _apply_together(self._store, operations)
+        finally:
+            self._answer(tickets, outcomes[: len(tickets)])
+        if len(operations) > len(tickets) and not isinstance(outcomes[-1], LedgerUnavailable):
+            self._renew_at_us = now_us + _RENEW_EVERY_US
+
+    def _answer(self, tickets: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
+        """Tell everyone who waits; an event loop is woken once, however many of its tasks wait."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_LoopTicket, Outcome]]] = {}
+        for ticket, outcome in zip(tickets, outcomes, strict=True):
+            if isinstance(ticket, _LoopTicket):
+                by_loop.setdefault(ticket.loop, []).append((ticket, outcome))
+            elif isinstance(ticket, _ThreadTicket):
+                if not ticket.answer(outcome):
+                    self.take_back(outcome)
+            elif isinstance(ticket, _CallbackTicket):
+                ticket.answered(outcome)
+        for loop, answered in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_answer_together, answered)
+            except RuntimeError:  # the loop was closed; nobody waits any more
+                for _, outcome in answered:
+                    self.take_back(outcome)
+
+    def _keep_house(self) -> None:
+        now_us = self._clock()
+        if now_us < self._look_at_us:
+            return
+        self._look_at_us = now_us + _LOOK_EVERY_US
+        unreturned, self._unreturned = self._unreturned, []
+        for operation in unreturned:
+            self._void_later(operation)
+        try:
+            _bury_the_dead(self._store, now_us, but=self.identity.owner)
+        except LedgerUnavailable:
+            return  # those who wait for the ledger are told; the dead can wait
+
+    def _void_later(self, void: Operation) -> None:
+        def answered(outcome: Outcome) -> None:
+            if isinstance(outcome, LedgerUnavailable):
+                self._unreturned.append(void)
+
+        self._queue.put(_CallbackTicket(void, answered))
+
+
+def _bury_the_dead(store: Store, now_us: int, *, but: str | None = None) -> int:
+    dead = [owner.owner for owner in store.owners() if owner.owner != but and is_gone(owner, now_us)]
+    answers = store.apply([SettleDead(owner=owner, at_us=now_us) for owner in dead]) if dead else []
+    return sum([getattr(answer, "count", 0) for answer in answers])
+
+
+def _apply_together(store: Store, operations: Sequence[Operation]) -> Sequence[Outcome]:
+    """Apply a batch; where one operation cannot be written, find it and let the others pass."""
+    try:
+        return store.apply(operations)
+    except BatchPoisoned as error:
+        if len(operations) == 1:
+            return [error]
+        middle = len(operations) // 2
+        return [
+            *_apply_together(store, operations[:middle]),
+            *_apply_together(store, operations[middle:]),
+        ]
+    except LedgerUnavailable as error:
+        return [error] * len(operations)
+
+
+def _apply_alone(store: Store, operation: Operation) -> Outcome:
+    return _apply_together(store, [operation])[0]
+
+
+def _unless_failed(outcome: Outcome) -> Answer:
+    if isinstance(outcome, LedgerUnavailable):
+        raise outcome
+    return outcome
+
+
+def _too_late(deadline_s: float) -> LedgerUnavailable:
+    return LedgerUnavailable(f"the ledger did not answer within {deadline_s:g} s")
