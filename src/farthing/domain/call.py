@@ -29,7 +29,10 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_ttl: longest life time asked for a prompt cache, "5m" or "1h"; None when none was asked.
     service_tier: the tier asked for; the answer may name another.
     wants_usage: the caller itself asked for usage in the stream.
+    media_tokens: most tokens that pictures in the body may cost beyond its bytes; to be added to any
+        count or bound of the body.
     generates: False where the answer has no billed output (embeddings, counting).
+    cappable: an output cap can be sent upstream; False where the provider takes none.
     free: nothing is billed (counting tokens).
     """
 
@@ -45,7 +48,9 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_ttl: str | None = None
     service_tier: str | None = None
     wants_usage: bool = False
+    media_tokens: int = 0
     generates: bool = True
+    cappable: bool = True
     free: bool = False
 
 
