@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 RESET_EXTENSION = "farthing.reset"
 
 _REMEMBERED_ANSWERS = 512
-_REMEMBERED_BODY_BYTES = 65_536
+_REMEMBERED_BYTES = 65_536  # of one request and its answer together
 _SECOND_MS = 1000
 
 
@@ -70,7 +70,9 @@ class SimulatorApp:
             self._attempts.clear()
         counters = self.record.counters()
         if path == "/_simulator/calls":
-            return msgspec.json.encode({"calls": list(self.record.calls), "counters": counters})
+            return msgspec.json.encode(
+                {"calls": [call.shown() for call in self.record.calls], "counters": counters}
+            )
         return msgspec.json.encode({"counters": counters})
 
     def _planned(self, scope: Scope, path: str, body: bytes) -> Answer:
@@ -92,7 +94,7 @@ class SimulatorApp:
         planned = self._answers.get(key)
         if planned is None:
             planned = answer(endpoint, address, body, behaviour, attempt)
-            if len(body) <= _REMEMBERED_BODY_BYTES:
+            if len(body) + sum(map(len, planned.pieces)) <= _REMEMBERED_BYTES:
                 if len(self._answers) >= _REMEMBERED_ANSWERS:
                     self._answers.clear()
                 self._answers[key] = planned

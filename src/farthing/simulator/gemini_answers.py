@@ -1,105 +1,16 @@
-"""Gemini: generate, stream (events or one array), count and embed, in the shapes of its REST API."""
+"""Gemini answers: generate, stream (events or one array), count and embed, as its REST API has them."""
 
 import msgspec
 
-from farthing.simulator.ask import Ask, Malformed, Tool, smallest, tokens_in
+from farthing.simulator.ask import Ask
 from farthing.simulator.behaviour import UsageManner
-from farthing.simulator.endpoint import Address, Endpoint, read_body
-from farthing.simulator.openai_chat_answers import NOTHING
+from farthing.simulator.endpoint import Endpoint
+from farthing.simulator.gemini_requests import read_batch_embed, read_count, read_embed, read_generate
 from farthing.simulator.openai_plain_answers import vector
 from farthing.simulator.reply import Choice, Counts, Finish, Reply, ToolCall
 
 Json = dict[str, object]
 _FINISH_REASON = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOL: "STOP"}
-
-
-class _Part(msgspec.Struct):
-    text: str | None = None
-    function_response: msgspec.Raw | None = msgspec.field(default=None, name="functionResponse")
-
-
-class _Content(msgspec.Struct):
-    parts: list[_Part] | None = None
-    role: str | None = None
-
-    def words(self) -> str:
-        """The text, its parts joined."""
-        return "\n".join(part.text for part in self.parts or () if part.text)
-
-
-class _Declaration(msgspec.Struct):
-    name: str
-    parameters: Json | None = None
-    json_schema: Json | None = msgspec.field(default=None, name="parametersJsonSchema")
-
-
-class _Tool(msgspec.Struct, rename="camel"):
-    function_declarations: list[_Declaration] | None = None
-
-
-class _FunctionCalling(msgspec.Struct):
-    mode: str | None = None
-
-
-class _ToolConfig(msgspec.Struct, rename="camel"):
-    function_calling_config: _FunctionCalling | None = None
-
-
-class _Generation(msgspec.Struct, rename="camel"):
-    max_output_tokens: int | None = None
-    candidate_count: int | None = None
-    response_mime_type: str | None = None
-    response_schema: Json | None = None
-    response_json_schema: Json | None = None
-
-
-class _Body(msgspec.Struct, rename="camel"):
-    contents: msgspec.Raw = NOTHING
-    system_instruction: msgspec.Raw = NOTHING
-    tools: msgspec.Raw = NOTHING
-    tool_config: _ToolConfig | None = None
-    generation_config: _Generation | None = None
-
-
-def _read_generate(body: bytes, address: Address) -> Ask:
-    request = read_body(body, _Body)
-    contents = _contents(request.contents)
-    tools = read_body(bytes(request.tools) or b"null", list[_Tool] | None) or []  # type: ignore[arg-type]
-    config = request.generation_config or _Generation()
-    calling = request.tool_config and request.tool_config.function_calling_config
-    texts = [content.words() for content in contents if content.role in (None, "user")]
-    return Ask(
-        model=address.model,
-        text=next((text for text in reversed(texts) if text), ""),
-        input_tokens=tokens_in(request.contents, request.system_instruction, request.tools),
-        output_cap=smallest(config.max_output_tokens),
-        choices=config.candidate_count or 1,
-        stream=address.method == "streamGenerateContent",
-        array=address.array,
-        tools=tuple(
-            Tool(name=one.name, schema=one.json_schema or one.parameters or {})
-            for tool in tools
-            for one in tool.function_declarations or ()
-        ),
-        tool_wanted=bool(calling and calling.mode == "ANY"),
-        tool_answered=any(part.function_response for part in contents[-1].parts or ()),
-        schema=_schema(config),
-        service_tier="standard",
-    )
-
-
-def _contents(raw: msgspec.Raw) -> list[_Content]:
-    contents = read_body(bytes(raw) or b"[]", list[_Content] | _Content)  # type: ignore[arg-type]
-    contents = [contents] if isinstance(contents, _Content) else contents
-    if not contents:
-        raise Malformed("* GenerateContentRequest.contents: contents is not specified")
-    return contents
-
-
-def _schema(config: _Generation) -> Json | None:
-    if config.response_mime_type != "application/json":
-        return None
-    return config.response_json_schema or config.response_schema or {"type": "object"}
 
 
 def _usage(reply: Reply, counts: Counts) -> Json:
@@ -195,52 +106,10 @@ def _fault(ask: Ask, reply: Reply, number: int) -> list[bytes]:
     return [b"data: " + body + b"\r\n\r\n"]
 
 
-class _CountBody(msgspec.Struct, rename="camel"):
-    contents: msgspec.Raw = NOTHING
-    generate_content_request: msgspec.Raw | None = None
-
-
-def _read_count(body: bytes, address: Address) -> Ask:
-    request = read_body(body, _CountBody)
-    if request.generate_content_request is not None:
-        return _read_generate(bytes(request.generate_content_request), address)
-    return _read_generate(body, address)
-
-
 def _count(ask: Ask, reply: Reply) -> bytes:
     tokens = reply.billed.input_tokens
     details = [{"modality": "TEXT", "tokenCount": tokens}]
     return msgspec.json.encode({"totalTokens": tokens, "promptTokensDetails": details})
-
-
-class _EmbedBody(msgspec.Struct, rename="camel"):
-    content: msgspec.Raw
-    output_dimensionality: int | None = None
-
-
-class _BatchEmbedBody(msgspec.Struct):
-    requests: list[_EmbedBody]
-
-
-def _read_embed(body: bytes, address: Address) -> Ask:
-    return _embedding_ask(address, [read_body(body, _EmbedBody)])
-
-
-def _read_batch_embed(body: bytes, address: Address) -> Ask:
-    return _embedding_ask(address, read_body(body, _BatchEmbedBody).requests)
-
-
-def _embedding_ask(address: Address, requests: list[_EmbedBody]) -> Ask:
-    if not requests:
-        raise Malformed("* BatchEmbedContentsRequest.requests: requests is not specified")
-    return Ask(
-        model=address.model,
-        text=_contents(requests[-1].content)[-1].words(),
-        input_tokens=tokens_in(*(request.content for request in requests)),
-        choices=len(requests),
-        dimensions=requests[0].output_dimensionality,
-        generates=False,
-    )
 
 
 def _embedding(ask: Ask, reply: Reply) -> bytes:
@@ -266,11 +135,11 @@ def _embedded(reply: Reply, answer: Json) -> bytes:
 GENERATE = Endpoint(
     name="gemini.generate",
     family="gemini",
-    read=_read_generate,
+    read=read_generate,
     whole=_whole,
     events=_events,
     fault=_fault,
 )
-COUNT = Endpoint(name="gemini.count_tokens", family="gemini", read=_read_count, whole=_count, free=True)
-EMBED = Endpoint(name="gemini.embed", family="gemini", read=_read_embed, whole=_embedding)
-BATCH_EMBED = Endpoint(name="gemini.batch_embed", family="gemini", read=_read_batch_embed, whole=_embeddings)
+COUNT = Endpoint(name="gemini.count_tokens", family="gemini", read=read_count, whole=_count, free=True)
+EMBED = Endpoint(name="gemini.embed", family="gemini", read=read_embed, whole=_embedding)
+BATCH_EMBED = Endpoint(name="gemini.batch_embed", family="gemini", read=read_batch_embed, whole=_embeddings)

@@ -1,7 +1,9 @@
 """What reached the simulator: every call, in memory and, before its answer begins, in a file."""
 
+import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from io import BufferedWriter
 from pathlib import Path
 
@@ -29,17 +31,32 @@ class ReceivedCall(msgspec.Struct, kw_only=True):
     method: str
     path: str
     query: str
-    headers: list[tuple[str, str]]
-    body: str
+    raw_headers: list[tuple[bytes, bytes]]
+    raw_body: bytes
     status: int
     model: str
     streamed: bool
     billed: Counts | None
     outcome: str = OPEN
 
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Names in lower case, and values, in the order they came."""
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers]
+
+    @property
+    def body(self) -> str:
+        """The body as text."""
+        return self.raw_body.decode(errors="replace")
+
     def header(self, name: str) -> str | None:
         """The value of a header, by its name in lower case."""
         return next((value for known, value in self.headers if known == name), None)
+
+    def shown(self) -> dict[str, object]:
+        """The call as JSON shows it."""
+        told = {name: getattr(self, name) for name in self.__struct_fields__ if not name.startswith("raw_")}
+        return told | {"headers": self.headers, "body": self.body}
 
 
 class Record:
@@ -51,6 +68,7 @@ class Record:
         self.outcomes: Counter[str] = Counter()
         self.paths: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
+        self._changed = threading.Condition()
         self._log: BufferedWriter | None = log.open("ab") if log else None
 
     def begin(
@@ -71,8 +89,8 @@ class Record:
             method=method,
             path=path,
             query=query.decode("latin-1"),
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
-            body=body.decode(errors="replace"),
+            raw_headers=headers,
+            raw_body=body,
             status=answer.status,
             model=answer.model,
             streamed=answer.streamed,
@@ -83,7 +101,7 @@ class Record:
         self.paths[path] += 1
         self.statuses[answer.status] += 1
         if self._log is not None:
-            self._log.write(msgspec.json.encode(call) + b"\n")
+            self._log.write(msgspec.json.encode(call.shown()) + b"\n")
             self._log.flush()
         return call
 
@@ -93,6 +111,13 @@ class Record:
             call.outcome = outcome
             self.outcomes[OPEN] -= 1
             self.outcomes[outcome] += 1
+            with self._changed:
+                self._changed.notify_all()
+
+    def wait_until(self, fact: Callable[[], bool], seconds: float = 5.0) -> bool:
+        """Wait in another thread until a fact about calls that ended is true; tell whether it became so."""
+        with self._changed:
+            return self._changed.wait_for(fact, seconds)
 
     def reset(self) -> None:
         """Forget all calls; the log keeps them."""

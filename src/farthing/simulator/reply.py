@@ -132,7 +132,7 @@ def _choice(
         if not behaviour.huge:
             text = _first_tokens(text, output - reasoning)
     reasoning = min(reasoning, output)
-    pieces = _pieces(text, behaviour.chunks)
+    pieces = _pieces(text, behaviour.chunks if ask.stream else 1)
     return Choice(pieces=pieces, tool_calls=calls, finish=finish), output, reasoning
 
 
@@ -171,15 +171,15 @@ def _first_tokens(text: str, tokens: int) -> str:
 
 def _pieces(text: str, chunks: int | None) -> tuple[str, ...]:
     """Cut a text into pieces of whole tokens, as many as asked for or as a stream would have."""
-    tokens = max(_tokens_of(text), 1)
-    wished = chunks if chunks is not None else min(tokens, CHUNKS_MAX)
-    if wished < 1 or not text:
+    if chunks == 1 or not text:
         return (text,) if text else ()
-    size = max(len(text) // wished, 1)
-    if size >= BYTES_PER_TOKEN:
-        size -= size % BYTES_PER_TOKEN
-    starts = [number * size for number in range(min(wished, len(text)))]
-    return tuple(text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    wished = chunks or CHUNKS_MAX
+    tokens = -(-len(text) // BYTES_PER_TOKEN)
+    # More chunks than tokens can only be had by breaking tokens.
+    size, parts = (1, len(text)) if chunks and chunks > tokens else (BYTES_PER_TOKEN, tokens)
+    wished = min(wished, parts)
+    edges = [number * parts // wished * size for number in range(wished)]
+    return tuple(text[start:end] for start, end in zip(edges, [*edges[1:], len(text)], strict=True))
 
 
 def _tool_calls(ask: Ask, behaviour: Behaviour, stem: str) -> tuple[ToolCall, ...]:

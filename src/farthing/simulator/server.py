@@ -108,6 +108,7 @@ class SimulatorServer:
             if isinstance(connection, _ResettingProtocol):
                 connection.transport.abort()
         await asyncio.gather(*state.tasks, return_exceptions=True)
+        self._loop = None
 
     def stop(self) -> None:
         """End serving, from any thread; open calls are cut."""
