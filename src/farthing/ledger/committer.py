@@ -253,26 +253,38 @@ class _Line:
 
     def _run(self) -> None:
         while True:
-            tickets, is_last = self._take()
-            self._commit(tickets)
+            tickets, is_last = self._wait_for_work()
+            if tickets or self._clock() >= self._renew_at_us:
+                try:
+                    with self._store.turn():
+                        is_last = self._take(tickets) or is_last
+                        self._commit(tickets)
+                except LedgerUnavailable as error:
+                    self._answer(tickets, [error] * len(tickets))
             if is_last:
                 return
             self._keep_house()
 
-    def _take(self) -> tuple[list[_Ticket], bool]:
-        """Everything that is queued, at least one unless nothing came for a while; and whether to end."""
-        tickets: list[_Ticket] = []
+    def _wait_for_work(self) -> tuple[list[_Ticket], bool]:
+        """The first thing in the queue, or nothing when none came for a while; and whether to end."""
         try:
             ticket = self._queue.get(timeout=_LOOK_EVERY_S)
-            while ticket is not None:
+        except Empty:
+            return [], False
+        return ([], True) if ticket is None else ([ticket], False)
+
+    def _take(self, tickets: list[_Ticket]) -> bool:
+        """Take what else is queued; whether to end."""
+        try:
+            while len(tickets) < BATCH_MAX:
+                ticket = self._queue.get_nowait()
+                if ticket is None:
+                    return True
                 if ticket.wanted or not isinstance(ticket.operation, Hold):
                     tickets.append(ticket)
-                if len(tickets) == BATCH_MAX:
-                    return tickets, False
-                ticket = self._queue.get_nowait()
         except Empty:
-            return tickets, False
-        return tickets, True
+            pass
+        return False
 
     def _commit(self, tickets: Sequence[_Ticket]) -> None:
         operations = [ticket.operation for ticket in tickets]

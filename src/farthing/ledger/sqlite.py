@@ -177,15 +177,21 @@ class SqliteStore:
         return files
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed at the end, undone by any error."""
+    def turn(self) -> Iterator[None]:
+        """Wait until this process may write, and keep the turn; what queues up meanwhile joins the batch."""
         files = self._files()
         with files.writing, _translated(self._path):
-            files.queue.enter()
+            files.enter()
             try:
-                yield from _transaction(files.writer)
+                yield
             finally:
-                files.queue.leave()
+                files.leave()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction in our turn: committed at the end, undone by any error."""
+        with self.turn():
+            yield from _transaction(self._files().writer)
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
@@ -208,7 +214,8 @@ class _OpenFiles:
         self.process = os.getpid()
         self.path = path
         self.deadline_s = deadline_s
-        self.writing = threading.Lock()
+        self.writing = threading.RLock()
+        self._turns = 0
         self.readers: deque[sqlite3.Connection] = deque()
         self._all_readers: list[sqlite3.Connection] = []
         self.queue = FileQueue(path.with_name(path.name + "-lock"), deadline_s=deadline_s)
@@ -217,9 +224,22 @@ class _OpenFiles:
         try:
             self.writer = self._connect()
             self.writer.execute("PRAGMA journal_mode = WAL")
+            self.writer.execute("PRAGMA wal_autocheckpoint = 4000")
             self.writer.execute("PRAGMA synchronous = FULL" if full_sync else "PRAGMA synchronous = NORMAL")
             migrate(self.writer, path)
         finally:
+            self.queue.leave()
+
+    def enter(self) -> None:
+        """Wait for this process's turn to write, unless this thread has it already."""
+        if self._turns == 0:
+            self.queue.enter()
+        self._turns += 1
+
+    def leave(self) -> None:
+        """Let other processes have their turn."""
+        self._turns -= 1
+        if self._turns == 0:
             self.queue.leave()
 
     def take_reader(self) -> sqlite3.Connection:

@@ -1,6 +1,7 @@
 """The one store interface and its promises; every store runs one test suite that asks them all."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from farthing.domain.errors import LedgerUnavailable
@@ -41,6 +42,14 @@ class Store(Protocol):
         """Apply a batch in order, in one durable transaction; answer each.
 
         Raises LedgerUnavailable when the batch could not be made durable; then nothing happened.
+        """
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait until this process may write; an apply inside does not wait again.
+
+        The committer takes its batch in its turn, so that what was queued during the wait joins it.
+        Raises LedgerUnavailable when the turn does not come.
         """
         ...
 
