@@ -1,0 +1,146 @@
+"""Read the single values of a policy file: money, names, zones, rates. Each error says how to mend it."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from farthing.domain.money import BadAmount, nanodollars_from
+from farthing.domain.period import Period
+from farthing.policy.names import nearest
+from farthing.policy.rules import RateLimit
+
+_PERCENT_MAX = 1000
+_RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(minute|hour)\s*")
+_RATE_PERIODS = {"minute": Period.MINUTE, "hour": Period.HOURLY}
+
+
+def wrong(message: str, fix: str) -> PydanticCustomError:
+    """An error that knows how to mend itself. Braces would be read as places to fill in."""
+    return PydanticCustomError("farthing", "{said}", {"said": message, "fix": fix})
+
+
+def _money(value: object) -> int:
+    if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
+        raise wrong("is not an amount of dollars", "write it like $5, 5.00 or $1,000.00")
+    try:
+        return nanodollars_from(value)
+    except BadAmount as error:
+        said, _, fix = str(error).partition("; ")
+        raise wrong(said, fix or "write it like $5, 5.00 or $1,000.00") from error
+
+
+def _percent(value: object) -> int:
+    text = value.removesuffix("%").strip() if isinstance(value, str) else value
+    number = int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else text
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _PERCENT_MAX:
+        raise wrong(
+            f"{value} is not a percentage", f"write a whole number from 1 to {_PERCENT_MAX}, such as 90"
+        )
+    return number
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        meant = nearest(name, available_timezones())
+        fix = f"did you mean {meant}?" if meant else "write an IANA zone such as Europe/London or UTC"
+        raise wrong(f"{name!r} is not a time zone", fix) from error
+    return name
+
+
+def _rate(value: object) -> RateLimit:
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
+        raise wrong(f"{value} is not a rate", "write it like 10/minute or 600/hour")
+    return RateLimit(requests=int(match[1]), period=_RATE_PERIODS[match[2]])
+
+
+def _url(text: str) -> str:
+    if any(mark.isspace() for mark in text) or not _names_a_server(text):
+        raise wrong(
+            "is not the address of a server", "write it like https://host/v1, without a name, key or query"
+        )
+    return text.rstrip("/")
+
+
+def _names_a_server(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return False
+    plain = "@" not in url.netloc and not url.query and not url.fragment and port != 0
+    return plain and url.scheme in ("http", "https") and bool(url.hostname)
+
+
+def _patterns(value: object) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or any(isinstance(one, bool) or not isinstance(one, str | int) for one in values):
+        raise wrong("matches nothing", "write a name, a pattern such as claude-*, or a list of them")
+    return tuple(str(one) for one in values)
+
+
+def _text_like(pattern: str, what: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise wrong(f"{text[:80]!r} cannot be used as a name here", what)
+        return text
+
+    return check
+
+
+_MONEY_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*\$?\s*[0-9][0-9,]*(\.[0-9]{1,9})?"},
+        {"type": "number", "minimum": 0},
+    ],
+    "description": "dollars: $5, 5.00 or $1,000.00",
+}
+_PERCENT_SCHEMA = {"type": "integer", "minimum": 1, "maximum": _PERCENT_MAX}
+_RATE_SCHEMA = {"type": "string", "pattern": r"^\d+/(minute|hour)$"}
+_ONE_PATTERN = {"type": ["string", "integer"]}
+_PATTERNS_SCHEMA = {"anyOf": [_ONE_PATTERN, {"type": "array", "items": _ONE_PATTERN, "minItems": 1}]}
+
+Money = Annotated[int, BeforeValidator(_money), WithJsonSchema(_MONEY_SCHEMA)]
+Percent = Annotated[int, BeforeValidator(_percent), WithJsonSchema(_PERCENT_SCHEMA)]
+Rate = Annotated[RateLimit, PlainValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Url = Annotated[str, AfterValidator(_url)]
+Patterns = Annotated[tuple[str, ...], PlainValidator(_patterns), WithJsonSchema(_PATTERNS_SCHEMA)]
+
+# Account names are joined with "/", so a budget may not have one in its own name.
+Name = Annotated[
+    str,
+    AfterValidator(
+        _text_like(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+            "use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+        )
+    ),
+]
+TargetId = Annotated[
+    str,
+    AfterValidator(_text_like(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}", "use letters, digits and . _ : / @ -")),
+]
+ModelName = Annotated[
+    str, AfterValidator(_text_like(r"[^\s\x00-\x1f]{1,256}", "write the name of a model, without spaces"))
+]
+LabelName = Annotated[
+    str, AfterValidator(_text_like(r"[^\s\x00-\x1f]{1,64}", "use up to 64 characters, without spaces"))
+]
+VariableName = Annotated[
+    str,
+    AfterValidator(
+        _text_like(r"[A-Za-z_][A-Za-z0-9_]*", "write the name of a variable, such as OPENAI_API_KEY")
+    ),
+]
+Match = dict[LabelName, Patterns]
