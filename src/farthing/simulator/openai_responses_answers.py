@@ -47,12 +47,13 @@ class _Body(msgspec.Struct):
     tool_choice: str | Json | None = None
     text: _Text | None = None
     service_tier: str | None = None
+    previous_response_id: str | None = None
 
 
 def _read(body: bytes, address: Address) -> Ask:
     request = read_body(body, _Body)
     given = read_body(bytes(request.input) or b"null", str | list[_Item] | None)  # type: ignore[arg-type]
-    if not given and b"previous_response_id" not in body:
+    if given is None and request.previous_response_id is None:
         raise Malformed("One of 'input' or 'previous_response_id' must be provided.")
     items = given if isinstance(given, list) else []
     users = [item for item in items if item.role == "user"]
