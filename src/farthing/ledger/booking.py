@@ -23,7 +23,7 @@ from farthing.ledger.entries import (
     Unknown,
     Void,
 )
-from farthing.ledger.granting import first_that_fits, need_of, shortage, would_refuse
+from farthing.ledger.granting import first_that_fits, need_of, needed_at, shortage, would_refuse
 from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 
@@ -92,13 +92,11 @@ def _hold(hold: Hold, page: Page) -> Answer:
     if not hold.offers:
         return Unknown(call_id=hold.call_id)
     grant = first_that_fits(hold.offers, page.account_for)
-    for offer in hold.offers:
-        for claim in offer.claims:
-            page.account_for(claim).limit = claim.limit
     if grant is None:
         return _refuse(hold, page)
     offer = hold.offers[grant.offer]
-    amounts = {claim.account: need_of(offer, claim.unit).at(grant.output_cap) for claim in offer.claims}
+    needed = needed_at(offer, grant.output_cap)
+    amounts = {claim.account: needed[claim.unit] for claim in offer.claims}
     draft = Draft(
         call_id=hold.call_id,
         at_us=hold.at_us,
@@ -117,6 +115,8 @@ def _hold(hold: Hold, page: Page) -> Answer:
         price_version=offer.price_version,
         would_refuse=would_refuse(offer, grant.output_cap, page.account_for),
     )
+    for claim in offer.claims:
+        page.accounts[claim.account].limit = claim.limit
     page.open(draft)
     return _held(draft, page)
 
@@ -153,9 +153,11 @@ def _first_answer(entry: EntryRow, page: Page) -> Held | Short | Booked:
 
 def _refuse(hold: Hold, page: Page) -> Short:
     short_of = shortage(hold.offers, page.account_for)
+    account = page.account_for(short_of.claim)
+    account.limit = short_of.claim.limit
     short = Short(
         call_id=hold.call_id,
-        balance=page.account_for(short_of.claim).balance(),
+        balance=account.balance(),
         needed=short_of.needed,
         final=short_of.final,
         reason=short_of.reason,
@@ -246,20 +248,22 @@ def _used(unit: Unit, settle: Settle, measures: Measures, held: int) -> int:
 def _measures(settle: Settle, *, tracked: bool) -> Measures:
     cost = settle.cost_nanodollars if tracked else 0
     cost_asked = settle.cost_asked_nanodollars if tracked else 0
-    usages = [usage for _, usage in settle.by_model]
-    if settle.usage is not None:
-        usages.append(settle.usage)
-    return Measures(
+    measures = Measures(
         calls=1,
         assumed=int(settle.assumed),
         cost=cost,
         cost_asked=cost if cost_asked is None else cost_asked,
-        input_tokens=sum([usage.input_tokens or 0 for usage in usages]),
-        cached_read=sum([usage.cached_read or 0 for usage in usages]),
-        cached_write=sum([_cached_write(usage) for usage in usages]),
-        output_tokens=sum([usage.output_tokens or 0 for usage in usages]),
-        reasoning=sum([usage.reasoning or 0 for usage in usages]),
     )
+    for usage in (settle.usage, *[usage for _, usage in settle.by_model]):
+        if usage is not None:
+            measures = measures._replace(
+                input_tokens=measures.input_tokens + (usage.input_tokens or 0),
+                cached_read=measures.cached_read + (usage.cached_read or 0),
+                cached_write=measures.cached_write + _cached_write(usage),
+                output_tokens=measures.output_tokens + (usage.output_tokens or 0),
+                reasoning=measures.reasoning + (usage.reasoning or 0),
+            )
+    return measures
 
 
 def _cached_write(usage: Usage) -> int:

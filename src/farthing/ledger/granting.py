@@ -43,6 +43,11 @@ def need_of(offer: Offer, unit: Unit) -> Need:
     return _ONE if unit is Unit.REQUESTS or unit is Unit.CALLS_OPEN else _NOTHING
 
 
+def needed_at(offer: Offer, output_cap: int) -> dict[Unit, int]:
+    """What an offer needs of every unit its claims count in, at one output cap."""
+    return {unit: need_of(offer, unit).at(output_cap) for unit in {claim.unit for claim in offer.claims}}
+
+
 def first_that_fits(offers: tuple[Offer, ...], account_for: AccountFor) -> Grant | None:
     """Find the first offer that fits all its accounts, at the largest output cap that does."""
     for place, offer in enumerate(offers):
@@ -88,17 +93,16 @@ def _largest_cap(offer: Offer, account_for: AccountFor, *, ignoring_held: bool =
     """The largest output cap that fits every account, or None where even the floor does not."""
     cap = offer.output_full
     floor = min(offer.output_floor, cap)
+    full = needed_at(offer, cap)
     for claim in offer.claims:
-        at_short = claim.at_short
-        if at_short is AtShort.PASS:
+        if claim.at_short is AtShort.PASS:
             continue
-        need = need_of(offer, claim.unit)
         room = _room(claim, account_for(claim), ignoring_held=ignoring_held)
-        if need.at(offer.output_full) <= room:
+        if full[claim.unit] <= room:
             continue
-        if at_short is AtShort.REFUSE:
+        if claim.at_short is AtShort.REFUSE:
             return None
-        largest = need.largest_cap(room)
+        largest = need_of(offer, claim.unit).largest_cap(room)
         if largest is None or largest < floor:
             return None
         cap = min(cap, largest)

@@ -1,6 +1,7 @@
 """What an entry adds to each roll-up: by the hour, by run, by label, and to the histogram of costs."""
 
 from collections.abc import Iterator, Mapping
+from operator import add, sub
 from typing import NamedTuple, TypeVar
 
 from farthing.ledger.entries import Difference, EntryFacts
@@ -29,11 +30,11 @@ class Measures(NamedTuple):
 
     def plus(self, other: "Measures") -> "Measures":
         """Add figure by figure."""
-        return Measures(*[mine + theirs for mine, theirs in zip(self, other, strict=True)])
+        return Measures._make(map(add, self, other))
 
     def minus(self, other: "Measures") -> "Measures":
         """Subtract figure by figure."""
-        return Measures(*[mine - theirs for mine, theirs in zip(self, other, strict=True)])
+        return Measures._make(map(sub, self, other))
 
 
 class HourKey(NamedTuple):

@@ -87,12 +87,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 _SELECT = " ".join(("SELECT", ENTRY_COLUMNS, "FROM entry"))
 _ENTRY = " ".join((_SELECT, "WHERE call_id = ?"))
 _CORRECTIONS = " ".join((_SELECT, "WHERE call_id IN (SELECT value FROM json_each(?)) AND correction = 1"))
-# Each filter has its index; the one that narrows most leads, the others are looked at row by row.
+# The index that narrows most leads; the other filters are looked at row by row.
 _BY_REQUEST = "INDEXED BY entry_by_request WHERE correction = 0 AND request_id = :request_id"
 _BY_OUTCOME = """INDEXED BY entry_by_outcome
     WHERE correction = 0 AND outcome <> 'settled' AND outcome = :outcome"""
-_BY_KEY = "INDEXED BY entry_by_key WHERE correction = 0 AND key <> '' AND key = :key"
-_BY_ENVIRONMENT = "INDEXED BY entry_by_environment WHERE correction = 0 AND environment = :environment"
 _BY_TIME = "INDEXED BY entry_by_time WHERE correction = 0"
 _REST = """
     AND at_us >= :since_us AND at_us < :until_us
@@ -143,10 +141,6 @@ def entries_statement(
         lead = _BY_REQUEST
     elif wanted.outcome is not None and wanted.outcome != "settled":
         lead = _BY_OUTCOME
-    elif wanted.key:
-        lead = _BY_KEY
-    elif wanted.environment is not None:
-        lead = _BY_ENVIRONMENT
     else:
         lead = _BY_TIME
     before_us, before_id = wanted.before or (_END_OF_TIME_US, "")
@@ -171,32 +165,41 @@ _HOURS_OF_LABEL = """
       AND (:environment IS NULL OR environment = :environment)
     ORDER BY hour DESC
 """
+_HOURS = """
+    SELECT DISTINCT hour FROM spend_hour
+    WHERE hour BETWEEN :first AND :last
+      AND (:environment IS NULL OR environment = :environment)
+      AND (:key IS NULL OR key = :key)
+    ORDER BY hour DESC
+"""
 
 
 def _spans(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[int, int]]:
     """The spans of time to look into, newest first.
 
-    Labels have no index of their own; the roll-up by label knows the hours in which one occurs.
+    Labels, environments and keys have no index of their own; roll-ups know the hours they occur in.
     """
     since_us = 0 if wanted.since_us is None else wanted.since_us
     until_us = _END_OF_TIME_US if wanted.until_us is None else wanted.until_us
     if wanted.before is not None:
         until_us = min(until_us, wanted.before[0] + 1)
-    if not wanted.labels or wanted.request_id is not None:
+    has_index = wanted.request_id is not None or wanted.outcome not in (None, "settled")
+    if has_index or (not wanted.labels and wanted.environment is None and wanted.key is None):
         yield since_us, until_us
         return
-    name, value = next(iter(wanted.labels.items()))
+    name, value = next(iter(wanted.labels.items()), (None, None))
     hours = connection.execute(
-        _HOURS_OF_LABEL,
+        _HOURS if name is None else _HOURS_OF_LABEL,
         {
             "name": name,
             "value": value,
             "first": since_us // HOUR_US,
             "last": until_us // HOUR_US,
             "environment": wanted.environment,
+            "key": wanted.key,
         },
-    ).fetchall()
-    for (hour,) in hours:
+    )
+    for (hour,) in hours:  # found one by one, for as long as they are asked for
         yield max(since_us, hour * HOUR_US), min(until_us, (hour + 1) * HOUR_US)
 
 

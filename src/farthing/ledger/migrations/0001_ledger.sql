@@ -57,10 +57,9 @@ CREATE TABLE entry (
     details TEXT NOT NULL
 ) STRICT;
 
+-- Environments, keys and labels have no index here: the roll-ups know the hours in which they occur.
 CREATE UNIQUE INDEX entry_by_call ON entry (call_id, correction);
 CREATE INDEX entry_by_time ON entry (at_us, call_id) WHERE correction = 0;
-CREATE INDEX entry_by_environment ON entry (environment, at_us, call_id) WHERE correction = 0;
-CREATE INDEX entry_by_key ON entry (key, at_us, call_id) WHERE correction = 0 AND key <> '';
 CREATE INDEX entry_by_outcome ON entry (outcome, at_us, call_id) WHERE correction = 0 AND outcome <> 'settled';
 CREATE INDEX entry_by_request ON entry (request_id) WHERE correction = 0;
 
