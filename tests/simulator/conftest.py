@@ -4,6 +4,9 @@ import pytest
 
 from farthing.simulator.server import SimulatorServer
 from tests.simulator.callers import Caller
+from tests.simulator.traffic import TRAFFIC
+
+collect_ignore = [] if TRAFFIC.is_dir() else ["test_recorded_requests.py"]
 
 
 @pytest.fixture(scope="session")

@@ -56,13 +56,14 @@ def test_gemini_is_served_under_both_versions(caller: Caller, version: str, mode
     assert heard.json()["modelVersion"] == model
 
 
-def test_the_caps_of_gemini_count_in_either_spelling(caller: Caller) -> None:
-    for members in (
-        {"generationConfig": {"maxOutputTokens": 3}},
-        {"generation_config": {"max_output_tokens": 3}},
-    ):
-        heard = caller.say("hello", GENERATE, **members)
-        assert heard.json()["usageMetadata"]["candidatesTokenCount"] == 3
+@pytest.mark.parametrize(
+    "caps",
+    [{"generationConfig": {"maxOutputTokens": 3}}, {"generation_config": {"max_output_tokens": 3}}],
+)
+def test_the_caps_of_gemini_count_in_either_spelling(caller: Caller, caps: dict[str, object]) -> None:
+    heard = caller.post(GENERATE, json.dumps(a_request(GENERATE, "hello") | caps).encode())
+
+    assert heard.json()["usageMetadata"]["candidatesTokenCount"] == 3
 
 
 @pytest.mark.parametrize(
