@@ -16,6 +16,7 @@ _WORDS = (
     "yet", "met", "any", "fox", "old", "hen", "nor", "new", "bee", "did", "her", "own", "day", "end",
 )  # fmt: skip
 _POOL = " ".join(_WORDS * 100) + " "
+_POOL_TWICE = _POOL * 2
 _POOL_TOKENS = len(_POOL) // BYTES_PER_TOKEN
 
 NATURAL_TOKENS = 24
@@ -157,7 +158,7 @@ def words(tokens: int, *, start: int) -> str:
     if not tokens:
         return ""
     first = start % _POOL_TOKENS * BYTES_PER_TOKEN
-    text = (_POOL + _POOL)[first : first + tokens * BYTES_PER_TOKEN]
+    text = _POOL_TWICE[first : first + tokens * BYTES_PER_TOKEN]
     return text[:-1] + "."
 
 
