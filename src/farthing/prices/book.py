@@ -157,11 +157,8 @@ class PriceBook:
 
     def _override(self, provider: str, model: str, record: ModelRecord | None) -> Override | None:
         """The declared price of a name, else of the model it means, else of the name without its date."""
-        names = [model.lower()]
-        if record is not None:
-            names.append(record.model)
-        names.append(undated(model.lower()))
-        for name in names:
+        meant = record.model if record is not None else undated(model.lower())
+        for name in (model.lower(), meant):
             for override in self._overrides.get(name, ()):
                 if override.provider is None or self._same_provider(override.provider, provider):
                     return override
@@ -220,5 +217,9 @@ def load_book() -> PriceBook:
 
 
 def _version(version: str, overrides: Mapping[str, Override]) -> str:
-    text = msgspec.json.encode({name: msgspec.to_builtins(overrides[name]) for name in sorted(overrides)})
+    text = msgspec.json.encode({name: _declared(overrides[name]) for name in sorted(overrides)})
     return f"{version}+prices-{hashlib.sha256(text).hexdigest()[:8]}"
+
+
+def _declared(override: Override) -> tuple[dict[str, int], dict[str, int], str | None]:
+    return dict(sorted(override.rates.items())), dict(sorted(override.fees.items())), override.provider

@@ -21,7 +21,7 @@ def input_shares(usage: Usage, total: int, card: RateCard) -> tuple[Shares, Anom
     cached = read + write_5m + write_1h
     audio, image, video = usage.audio_in or 0, usage.image_in or 0, usage.video_in or 0
     media = audio + image + video
-    if not media and not usage.cached_read_audio and 0 <= cached <= total:
+    if not media and not usage.cached_read_audio and cached <= total and min(read, write_5m, write_1h) >= 0:
         return (
             ("input", total - cached),
             ("cache_read", read),
