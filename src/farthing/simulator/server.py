@@ -93,8 +93,8 @@ class SimulatorServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         config = uvicorn.Config(
             self.app, http=_ResettingProtocol, ws="none", lifespan="off", log_config=None,
-            log_level="critical", access_log=False, server_header=False, date_header=False, proxy_headers=False,
-            timeout_keep_alive=3600,
+            log_level="critical", access_log=False, server_header=False, date_header=False,
+            proxy_headers=False, timeout_keep_alive=3600,
         )  # fmt: skip
         config.load()
         state = ServerState()
