@@ -12,14 +12,19 @@ from farthing.wire import bodies
 from farthing.wire.answers import Answer, item_of, members_of, value_in
 from farthing.wire.anthropic_usage import AnthropicUsage
 from farthing.wire.bodies import BodyRequest, Members
+from farthing.wire.conversations import is_plain
 from farthing.wire.dialect import Meter
 from farthing.wire.hidden_input import HiddenInput, objects_within
 from farthing.wire.meters import Fate, StreamMeter, WholeMeter
 from farthing.wire.sse import Event, EventCutter
 
 _CAPS = ("max_tokens",)
-_JUDGED = (*_CAPS, "model", "stream", "messages", "system", "tools", "thinking", "mcp_servers", "container",
-           "service_tier", "speed", "cache_control", "context_management")  # fmt: skip
+_JUDGED = frozenset(
+    {
+        *_CAPS, "model", "stream", "messages", "system", "tools", "thinking", "mcp_servers", "container",
+        "service_tier", "speed", "cache_control", "context_management",
+    }
+)  # fmt: skip
 # The most that one picture costs: patches of 28 pixels, at most 2,576 pixels on its longer side, so at
 # most 92 x 92 (Anthropic's page "Vision", 2026).
 IMAGE_TOKENS_MOST = 92 * 92
@@ -89,7 +94,9 @@ class AnthropicMessages:
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
             thinking_tokens=_thinking_tokens(members),
-            cache_write_ttl=_cache_write_ttl(body),
+            cache_write_ttl=bodies.longest_cache_life(
+                members, skipping="messages" if is_plain(members.get("messages")) else None
+            ),
             service_tier=_tier(members),
             generates=not self.counts_only,
             free=self.counts_only,
@@ -125,7 +132,7 @@ def _count_tools(members: Members, hidden: HiddenInput) -> int:
 
 def _look_at_blocks(members: Members, hidden: HiddenInput) -> None:
     for name in ("messages", "system"):
-        if not bodies.may_mention(bytes(members.get(name, b"")), *_ODD_BLOCK):
+        if is_plain(members.get(name)) or not bodies.may_mention(bytes(members[name]), *_ODD_BLOCK):
             continue
         for block in objects_within(bodies.value_of(members, name), "content", "source"):
             kind, source = block.get("type"), item_of(block, "source", "type")
@@ -144,13 +151,6 @@ def _look_at_blocks(members: Members, hidden: HiddenInput) -> None:
 def _thinking_tokens(members: Members) -> int | None:
     thinking = bodies.object_of(members, "thinking")
     return bodies.count_of(thinking, "budget_tokens") if thinking else None
-
-
-def _cache_write_ttl(body: bytes) -> str | None:
-    """Read the longest cache life asked for, wherever in the body; five minutes where none is named."""
-    if not bodies.may_mention(body, b'"cache_control"'):
-        return None
-    return "1h" if bodies.may_mention(body, b'"1h"') else "5m"
 
 
 def _tier(members: Members) -> str | None:

@@ -6,6 +6,7 @@ stands twice the last one counts, for us and for the provider, because only one 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -48,16 +49,21 @@ def encode_members(members: Members) -> bytes:
     return _encode(members)
 
 
-def refuse_look_alikes(members: Members, judged: Iterable[str]) -> None:
+def refuse_look_alikes(members: Members, judged: frozenset[str]) -> None:
     """Refuse a key that differs from a judged one in letter case only.
 
     Servers that match names without regard to case (Go's encoding/json does, documentation of
     go1.25, "Unmarshal") would read it as the judged one.
     """
-    folded = {name.casefold() for name in judged}
-    for name in members.keys() - set(judged):
-        if name.casefold() in folded:
+    folded = _folded(judged)
+    for name in members:
+        if name not in judged and name.casefold() in folded:
             raise BadRequest(f"the member {name!r} is spelt like another one; use its exact name", param=name)
+
+
+@lru_cache(maxsize=64)
+def _folded(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
 
 
 def text_of(members: Members, name: str) -> str | None:
@@ -139,7 +145,12 @@ def is_sent(members: Members, name: str) -> bool:
 
 def largest_cap(members: Members, aliases: Iterable[str]) -> int | None:
     """Find the largest of all aliases of the output cap; None where none was sent."""
-    return max((cap for name in aliases if (cap := count_of(members, name)) is not None), default=None)
+    largest = None
+    for name in aliases:
+        cap = count_of(members, name)
+        if cap is not None and (largest is None or cap > largest):
+            largest = cap
+    return largest
 
 
 def lower_caps(members: Members, aliases: Iterable[str], cap: int, *, inserted: str) -> None:
@@ -160,7 +171,21 @@ def raw_value(value: object) -> Raw:
 
 def may_mention(text: bytes, *words: bytes) -> bool:
     """Say whether JSON may hold one of these words: it does, or it hides letters in escapes."""
-    return any(word in text for word in words) or _ESCAPED_LETTER.search(text) is not None
+    if b"\\u00" in text and _ESCAPED_LETTER.search(text) is not None:
+        return True
+    return any(word in text for word in words)
+
+
+def longest_cache_life(members: Members, *, skipping: str | None) -> str | None:
+    """Read the longest life time that marks for a prompt cache ask for, wherever they are.
+
+    Five minutes is what a mark without a life time means (Anthropic's page "Prompt caching", 2026).
+    skipping: a member that is known to hold no marks.
+    """
+    text = b"\n".join(raw for name, raw in members.items() if name != skipping)
+    if "cache_control" not in members and not may_mention(text, b'"cache_control"'):
+        return None
+    return "1h" if may_mention(text, b'"1h"') else "5m"
 
 
 class BodyRequest:

@@ -14,7 +14,7 @@ from farthing.wire.hidden_input import HiddenInput, objects_within
 from farthing.wire.meters import Fate, WholeMeter
 from farthing.wire.sse import Event
 
-_JUDGED = ("model", "content", "requests")
+_JUDGED = frozenset({"model", "content", "requests"})
 
 _decode_requests = msgspec.json.Decoder(list[Members]).decode
 

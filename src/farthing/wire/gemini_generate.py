@@ -26,12 +26,15 @@ _THINKING = ("thinkingConfig", "thinking_config")
 _BUDGETS = ("thinkingBudget", "thinking_budget")
 _CACHED = ("cachedContent", "cached_content")
 _TIERS = ("serviceTier", "service_tier")
-_JUDGED = (*_CONFIGS, *_CACHED, *_TIERS, "contents", "tools", "model")
+_JUDGED = frozenset({*_CONFIGS, *_CACHED, *_TIERS, "contents", "tools", "model"})
+_CONFIG_JUDGED = frozenset({*_CAPS, *_CHOICES, *_THINKING})
 _CHOICES_MOST = 128
 # The most that one picture costs: 258 a tile of 768 pixels, 11 x 11 tiles for 8,192 pixels a side
 # (Gemini API guide "Understand and count tokens", 2026); 2,240 where resolution is set (Gemini 3).
 IMAGE_TOKENS_MOST = 258 * 11 * 11
 _TOOLS_OF_CALLER = frozenset({"functionDeclarations", "function_declarations"})
+# What makes one event of a stream worth reading at once.
+_MARK = re.compile(rb'finishReason|blockReason|webSearchQueries|"error"')
 _ODD_PARTS = (b"Data", b"_data")
 _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -102,7 +105,7 @@ class GeminiGenerate:
         collect_text: bool = False,
     ) -> Meter:
         """Make a meter for the answer of one call: events, one JSON array, or a whole."""
-        reading = _GenerateReading(billed=not facts.free, collect_text=collect_text)
+        reading = _GenerateReading(facts, collect_text=collect_text)
         if not streamed:
             return WholeMeter(reading)
         # Without alt=sse the stream is one JSON array (Gemini API reference, "streamGenerateContent").
@@ -118,7 +121,7 @@ def _read_configs(members: Members) -> tuple[int | None, int, int | None]:
         config = bodies.object_of(members, name)
         if config is None:
             continue
-        bodies.refuse_look_alikes(config, (*_CAPS, *_CHOICES, *_THINKING))
+        bodies.refuse_look_alikes(config, _CONFIG_JUDGED)
         own = bodies.largest_cap(config, _CAPS)
         cap = own if cap is None else max(cap, own or 0)
         for alias in _CHOICES:
@@ -192,71 +195,75 @@ def _look_at_media(held: object, hidden: HiddenInput) -> None:
 class _GenerateReading:
     """What an answer of candidates has said so far."""
 
-    def __init__(self, *, billed: bool, collect_text: bool) -> None:
+    def __init__(self, facts: RequestFacts, *, collect_text: bool) -> None:
         self._answer = Answer(collects_text=collect_text)
-        self._billed = billed
+        self._billed = not facts.free
+        self._reads_candidates = collect_text or facts.choices > 1
+        self._latest_usage: bytes | None = None
         self._queries: dict[object, int] = {}
+        self._seen: set[object] = set()
+        self._finished: set[object] = set()
 
     def glance(self, block: bytes) -> bool:
-        """Every event carries a usage, and the last one counts: each is read."""
+        """Every event carries a usage and only the last one counts: look at each, read it later."""
         return True
 
     def read_event(self, event: Event) -> Fate:
         """Read one event, or one element of the array."""
-        answer = self._answer
+        answer, data = self._answer, event.data
         if event.name == ARRAY_END:
             answer.complete = True
             return Fate.HOLD
-        if not event.data:
-            return Fate.PASS
+        if b'"usageMetadata"' in data:
+            self._latest_usage = data
         if not answer.has_text:
-            answer.look_for_text(event.data)
-        if self._read_members(members_of(event.data)):
-            answer.complete = True
-            return Fate.WAIT
-        return Fate.WAIT if answer.error is not None else Fate.PASS
+            answer.look_for_text(data)
+        if answer.model is None or self._reads_candidates or _MARK.search(data) is not None:
+            self._read_members(members_of(data))
+        return Fate.WAIT if answer.complete or answer.error is not None else Fate.PASS
 
     def read_whole(self, body: bytes) -> None:
         """Read an answer that is not a stream."""
         members = members_of(body)
+        self._latest_usage = body
         self._answer.look_for_text(body)
         self._read_members(members)
         self._answer.complete = bool(members)
 
     def metered(self) -> Metered:
-        """Tell what was read so far."""
-        return self._answer.metered()
-
-    def _read_members(self, members: dict[str, Raw]) -> bool:
-        """Read one response; True where it says that the model, or the prompt, is finished."""
+        """Read the last usage, now that it is known to be the last, and tell all."""
         answer = self._answer
-        answer.name_model(value_in(members, "modelVersion"))
-        answer.fail(value_in(members, "error"))
-        finished = b"blockReason" in bytes(members.get("promptFeedback", b""))
-        candidates = bytes(members.get("candidates", b""))
-        if b"finishReason" in candidates or b"Queries" in candidates or answer.collects_text:
-            finished = self._read_candidates(value_in(members, "candidates")) or finished
-        reported = value_in(members, "usageMetadata") if self._billed else None
-        if reported is not None:
-            usage = read_usage(reported, answer)
-            if usage is not None:
-                answer.usage = usage
+        if self._billed and self._latest_usage is not None:
+            reported = value_in(members_of(self._latest_usage), "usageMetadata")
+            self._latest_usage = None
+            usage = read_usage(reported, answer) if reported is not None else None
+            answer.usage = usage or answer.usage
         queries = sum(self._queries.values())
         if queries and answer.usage is not None:
             answer.usage = msgspec.structs.replace(answer.usage, requests={"web_search_queries": queries})
-        return finished
+        return answer.metered()
 
-    def _read_candidates(self, candidates: object) -> bool:
-        finished = False
+    def _read_members(self, members: dict[str, Raw]) -> None:
+        """Read one response, apart from its usage."""
+        answer = self._answer
+        answer.name_model(value_in(members, "modelVersion"))
+        answer.fail(value_in(members, "error"))
+        candidates = value_in(members, "candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
-            finished = finished or item_of(candidate, "finishReason") is not None
-            queries = item_of(candidate, "groundingMetadata", "webSearchQueries")
-            if isinstance(queries, list):
-                index = item_of(candidate, "index")
-                # Later events repeat the list, grown: the longest one counts.
-                self._queries[index] = max(self._queries.get(index, 0), len(queries))
-            if self._answer.collects_text:
-                parts = item_of(candidate, "content", "parts")
-                for part in parts if isinstance(parts, list) else ():
-                    self._answer.write(item_of(part, "text"))
-        return finished
+            self._read_candidate(candidate)
+        blocked = b"blockReason" in bytes(members.get("promptFeedback", b""))
+        answer.complete = answer.complete or blocked or bool(self._seen and self._seen == self._finished)
+
+    def _read_candidate(self, candidate: object) -> None:
+        index = item_of(candidate, "index") or 0
+        self._seen.add(str(index))
+        if item_of(candidate, "finishReason") is not None:
+            self._finished.add(str(index))
+        queries = item_of(candidate, "groundingMetadata", "webSearchQueries")
+        if isinstance(queries, list):
+            # Later events repeat the list, grown: the longest one counts.
+            self._queries[str(index)] = max(self._queries.get(str(index), 0), len(queries))
+        if self._answer.collects_text:
+            parts = item_of(candidate, "content", "parts")
+            for part in parts if isinstance(parts, list) else ():
+                self._answer.write(item_of(part, "text"))

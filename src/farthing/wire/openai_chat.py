@@ -1,21 +1,22 @@
 """The dialect of OpenAI's chat completions, spoken by most providers."""
 
-import re
-
 from farthing.domain.call import RequestFacts
 from farthing.wire import bodies
 from farthing.wire.bodies import BodyRequest, Members
+from farthing.wire.conversations import is_plain
 from farthing.wire.dialect import Meter
 from farthing.wire.hidden_input import HiddenInput, objects_within
 from farthing.wire.openai_chunks import ask_for_usage, choices_meter, wants_usage
 from farthing.wire.openai_parts import count_tools, look_at_part
 
 _CAPS = ("max_completion_tokens", "max_tokens")
-_JUDGED = (*_CAPS, "model", "stream", "stream_options", "n", "messages", "tools", "functions", "service_tier",
-           "web_search_options")  # fmt: skip
+_JUDGED = frozenset(
+    {
+        *_CAPS, "model", "stream", "stream_options", "n", "messages", "tools", "functions", "service_tier",
+        "web_search_options",
+    }
+)  # fmt: skip
 _CHOICES_MOST = 128
-# Any part but plain text, and parts of the conversation that stand elsewhere.
-_ODD_PART = re.compile(rb'"type"\s*:\s*"(?!(?:text|function)")|"audio"')
 # Extras of other providers that make them search the web, by the member that asks for it.
 _SEARCHES = ("web_search_options", "search_parameters", "plugins", "web_search")
 
@@ -68,7 +69,9 @@ class OpenAIChat:
         model = bodies.model_of(members)
         hidden = HiddenInput()
         tools = count_tools(members.get("tools"), hidden) + len(_functions(members))
-        _look_at_messages(members, hidden)
+        plain = is_plain(members.get("messages"))
+        if not plain:
+            _look_at_messages(members, hidden)
         if model.endswith(":online"):  # OpenRouter's web search by the model's name (guide, 2025)
             hidden.because("web_search")
         for name in _SEARCHES:
@@ -85,7 +88,7 @@ class OpenAIChat:
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
             thinking_tokens=_thinking_tokens(members),
-            cache_write_ttl=_cache_write_ttl(members, body),
+            cache_write_ttl=_cache_write_ttl(members, plain=plain),
             service_tier=bodies.text_of(members, "service_tier"),
             wants_usage=wants_usage(members),
         )
@@ -111,12 +114,10 @@ def _functions(members: Members) -> list[object]:
 
 
 def _look_at_messages(members: Members, hidden: HiddenInput) -> None:
-    text = bytes(members.get("messages", b""))
-    if _ODD_PART.search(text) is None and not bodies.may_mention(text):
-        return
     for message in objects_within(bodies.value_of(members, "messages"), "content"):
         look_at_part(message, hidden)
-        if isinstance(message.get("audio"), dict) and "id" in message["audio"]:  # type: ignore[operator]
+        audio = message.get("audio")
+        if isinstance(audio, dict) and "id" in audio:
             hidden.because("audio_id")  # an earlier spoken answer, kept by the provider
 
 
@@ -130,10 +131,7 @@ def _thinking_tokens(members: Members) -> int | None:
     return None
 
 
-def _cache_write_ttl(members: Members, body: bytes) -> str | None:
+def _cache_write_ttl(members: Members, *, plain: bool) -> str | None:
     """Read the longest cache life asked for, from Anthropic's marks or OpenAI's options."""
-    if b'"cache_control"' in body:
-        return "1h" if b'"1h"' in body else "5m"
-    if bodies.is_sent(members, "prompt_cache_options"):
-        return "5m"
-    return None
+    marked = bodies.longest_cache_life(members, skipping="messages" if plain else None)
+    return marked or ("5m" if bodies.is_sent(members, "prompt_cache_options") else None)

@@ -15,8 +15,11 @@ from farthing.wire.sse import Event, EventCutter
 
 _DONE = b"[DONE]"
 # OpenAI writes "usage":null into every chunk once usage is asked for; only a value is of interest.
-_VALUE = re.compile(rb'"(?:usage|error)"\s*:\s*[^n\s]|\[DONE\]')
-_ERROR_LINE = re.compile(rb"(?:^|[\r\n])(?:error:|event: ?error)")
+_USAGE_NULL = b'"usage":null'
+_USAGE_VALUE = re.compile(rb'"usage"\s*:\s*[^n\s]')
+_ERROR_VALUE = re.compile(rb'"error"\s*:\s*[^n\s]')
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_ERROR_LINE = re.compile(rb"(?:^|[\r\n])(?:error|event: ?error)")
 # The model is named in the first chunks, if at all; it is not looked for any further.
 _CHUNKS_READ_FOR_MODEL = 4
 
@@ -46,6 +49,7 @@ class ChoicesReading:
         self._answer = Answer(collects_text=collect_text)
         self._hides_usage = hide_usage
         self._unread_for_model = _CHUNKS_READ_FOR_MODEL
+        self._done = False
 
     def glance(self, block: bytes) -> bool:
         """Look for a usage, an error, the end; and for the model until it is known."""
@@ -54,9 +58,17 @@ class ChoicesReading:
             answer.look_for_text(block)
         if (self._unread_for_model and answer.model is None) or answer.collects_text:
             return True
-        if b'"usage"' in block or b"[DONE]" in block or b"error" in block:
-            return _VALUE.search(block) is not None or _ERROR_LINE.search(block) is not None
-        return False
+        if b"[DONE]" in block:
+            return True
+        if (
+            b'"usage"' in block
+            and block.count(b'"usage"') > block.count(_USAGE_NULL)
+            and _USAGE_VALUE.search(block) is not None
+        ):
+            return True
+        return b"error" in block and (
+            _ERROR_VALUE.search(block) is not None or _ERROR_LINE.search(block) is not None
+        )
 
     def read_event(self, event: Event) -> Fate:
         """Read one chunk."""
@@ -64,7 +76,7 @@ class ChoicesReading:
             return Fate.PASS
         answer = self._answer
         if event.data.strip() == _DONE:
-            answer.complete = True
+            answer.complete = self._done = True
             return Fate.HOLD
         members = members_of(event.data)
         if answer.model is None and self._unread_for_model:
@@ -74,9 +86,14 @@ class ChoicesReading:
             self._keep_text(members, "delta")
         if event.name == b"error" and answer.error is None:
             answer.fail(value_in(members, "message") or event.data.decode(errors="replace"))
-        if answer.error is not None:
-            return Fate.WAIT
-        return Fate.DROP if usage and self._hides_usage and _is_empty(members.get("choices")) else Fate.PASS
+        choices = bytes(members.get("choices", b""))
+        alone = usage is not None and b"".join(choices.split()) == b"[]"
+        # Some servers never send [DONE] (GPUStack, Hugging Face's router; recorded 2026): a final
+        # usage ends the answer as well, unless more follows.
+        answer.complete = self._done or alone or (usage is not None and _FINISHED.search(choices) is not None)
+        if alone and self._hides_usage and answer.error is None:
+            return Fate.DROP
+        return Fate.WAIT if answer.complete or answer.error is not None else Fate.PASS
 
     def read_whole(self, body: bytes) -> None:
         """Read an answer that is not a stream."""
@@ -125,7 +142,3 @@ class ChoicesReading:
             calls = item_of(said, "tool_calls")
             for call in calls if isinstance(calls, list) else ():
                 self._answer.write(item_of(call, "function", "name"), item_of(call, "function", "arguments"))
-
-
-def _is_empty(choices: Raw | None) -> bool:
-    return choices is not None and b"".join(bytes(choices).split()) == b"[]"

@@ -11,7 +11,7 @@ from farthing.wire.dialect import Meter
 from farthing.wire.openai_chunks import ask_for_usage, choices_meter, wants_usage
 
 _CAPS = ("max_tokens",)
-_JUDGED = (*_CAPS, "model", "stream", "stream_options", "n", "best_of", "prompt")
+_JUDGED = frozenset({*_CAPS, "model", "stream", "stream_options", "n", "best_of", "prompt"})
 _CHOICES_MOST = 128
 _PROMPTS_MOST = 2048
 

@@ -12,7 +12,7 @@ from farthing.wire.dialect import Meter
 from farthing.wire.meters import Fate, WholeMeter
 from farthing.wire.sse import Event
 
-_JUDGED = ("model", "input")
+_JUDGED = frozenset({"model", "input"})
 
 
 class EmbeddingsRequest(BodyRequest):

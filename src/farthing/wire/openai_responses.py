@@ -12,6 +12,7 @@ from farthing.domain.usage import Metered
 from farthing.wire import bodies
 from farthing.wire.answers import Answer, item_of, members_of, value_in
 from farthing.wire.bodies import BodyRequest, Members
+from farthing.wire.conversations import is_plain
 from farthing.wire.dialect import Meter
 from farthing.wire.hidden_input import HiddenInput, objects_within
 from farthing.wire.meters import Fate, StreamMeter, WholeMeter
@@ -20,8 +21,12 @@ from farthing.wire.openai_usage import read_usage
 from farthing.wire.sse import Event, EventCutter
 
 _CAPS = ("max_output_tokens",)
-_JUDGED = (*_CAPS, "model", "stream", "input", "tools", "background", "previous_response_id", "conversation",
-           "prompt", "service_tier")  # fmt: skip
+_JUDGED = frozenset(
+    {
+        *_CAPS, "model", "stream", "input", "tools", "background", "previous_response_id", "conversation",
+        "prompt", "service_tier",
+    }
+)  # fmt: skip
 # State that the provider keeps and bills as input, by the member that names it.
 _ELSEWHERE = {
     "previous_response_id": "previous_response_id",
@@ -29,7 +34,6 @@ _ELSEWHERE = {
     "prompt": "prompt_id",
     "context_management": "compaction",
 }
-_ODD_ITEM = re.compile(rb'"type"\s*:\s*"(?!(?:input_text|output_text|message|function_call|reasoning))|"id"')
 _LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed"})
 _LAST_EVENT = re.compile(rb"response\.(?:completed|incomplete|failed)")
 # What hosted tools did, by the type of the output item that tells of it.
@@ -125,8 +129,7 @@ class OpenAIResponses:
 
 def _look_at_input(members: Members, hidden: HiddenInput) -> None:
     for name in ("input", "instructions"):
-        text = bytes(members.get(name, b""))
-        if not text.startswith(b"[") or (_ODD_ITEM.search(text) is None and not bodies.may_mention(text)):
+        if is_plain(members.get(name)):
             continue
         for item in objects_within(bodies.value_of(members, name), "content", "output"):
             if "id" in item and not item.keys() & {"type", "role", "content"}:
