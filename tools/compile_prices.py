@@ -319,9 +319,6 @@ def correct(records: dict[str, Record], correction: Record) -> None:
     for kind in ("names", "stems", "inner"):
         if added := correction.get(kind):
             record[kind] = sorted({*record.get(kind, []), *added})
-    if correction.get("only_names"):
-        record.pop("stems", None)
-        record.pop("inner", None)
     record["corrected"] = correction["source"]
 
 
