@@ -74,7 +74,7 @@ def a_hold(call_id: str, owner: str, offer: Offer) -> Hold:
         developer="alice",
         wallet="team_product_dev",
         labels={"feature": "search"},
-        run=f"run-{call_id.rpartition('-')[0]}",
+        run=f"run-{call_id[15:]}",
         prompt_hash="0123456789abcdef0123456789abcdef",
         policy_digest="0123456789abcdef",
     )
@@ -108,10 +108,8 @@ def work(
     refused = [0] * threads
 
     def loop(thread: int) -> None:
-        number = 0
         while time.perf_counter() < until:
-            call_id = f"{name}-{thread}-{number}"
-            number += 1
+            call_id = f"{now_us():014x}-{name}-{thread}"  # as the engine mints them: in order of time
             began = time.perf_counter()
             answer = committer.submit(a_hold(call_id, owner, offer))
             if not isinstance(answer, Held):

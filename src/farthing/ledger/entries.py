@@ -1,4 +1,7 @@
-"""What goes into the ledger and what comes out: claims, offers, operations, answers, entries. Frozen."""
+"""What goes into the ledger and what comes out: claims, offers, operations, answers, entries. Frozen.
+
+What is frozen cannot refer to itself, so the garbage collector need not look at it (gc=False).
+"""
 
 import enum
 from collections.abc import Mapping
@@ -31,7 +34,7 @@ class AtShort(enum.StrEnum):
     PASS = "pass"  # noqa: S105 not a password
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, gc=False, frozen=True):
     """How much of a unit an offer needs: fixed + rate x output cap, rounded up once.
 
     rate_per_million is per million tokens of output cap, so prices stay whole numbers.
@@ -51,7 +54,7 @@ class Need(msgspec.Struct, frozen=True):
         return (room - self.fixed) * TOKENS_PER_MILLION // self.rate_per_million
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One account that must pay for a call. Limits come with each hold, so edits keep history.
 
     spent_reason: what a refusal is called when this account is spent for good (wallet_empty ...).
@@ -69,7 +72,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     spent_reason: str = "budget_exceeded"
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
+class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One way to serve a call: a target, what it needs at most, and the accounts that must pay.
 
     The store grants the largest output cap between output_floor and output_full that fits every
@@ -88,7 +91,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
 
 
-class EntryFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """What an entry says about a call, whatever becomes of it; known before it goes upstream."""
 
     request_id: str
@@ -123,7 +126,7 @@ class Outcome(enum.StrEnum):
 # ── operations: a batch of them is one transaction ──────────────────────────────────────────────
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Set money aside for the first offer that fits all its accounts; refuse when none does.
 
     tentative: grant only the first offer in full; otherwise answer Short, write nothing and remember
@@ -138,7 +141,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     tentative: bool = False
 
 
-class Settle(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Replace a hold by the cost and free the rest. Never refused; a second one changes nothing.
 
     A call settled as assumed whose truth arrives later (assumed=False) gets one correction.
@@ -161,7 +164,7 @@ class Settle(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     error: str | None = None
 
 
-class Void(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Void(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Drop a hold because nothing is owed: the provider was never reached."""
 
     call_id: str
@@ -170,7 +173,7 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     error: str | None = None
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Record(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Write an entry for a call that was never held: refused by a rule, answered from a cache.
 
     count is how many alike refusals this one row stands for.
@@ -186,7 +189,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     count: int = 1
 
 
-class SettleDead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class SettleDead(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Settle every hold of an owner that is gone as assumed, at its ceiling, and forget the owner."""
 
     owner: str
@@ -194,7 +197,7 @@ class SettleDead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rule: str = "owner_died"
 
 
-class Renew(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Renew(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Say that an owner lives until a moment; its first renewal makes it known."""
 
     owner: str
@@ -210,7 +213,7 @@ Operation = Hold | Settle | Void | Record | SettleDead | Renew
 # ── answers: one for each operation, in order ───────────────────────────────────────────────────
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class Balance(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One account: what is settled, what calls in flight hold, and the limit last asked of it."""
 
     account: str
@@ -230,7 +233,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
         return self.limit - self.settled - self.held
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class Held(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Granted: which offer, at which output cap, what is held, and the accounts after it.
 
     would_refuse names the accounts of PASS claims that did not fit.
@@ -245,7 +248,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     would_refuse: tuple[str, ...] = ()
 
 
-class Short(msgspec.Struct, frozen=True, kw_only=True):
+class Short(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Not granted, nothing taken: the account that was short, and whether waiting helps.
 
     final is False where the offer would fit if all open calls cost nothing (the money is only held).
@@ -259,7 +262,7 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = "budget_exceeded"
 
 
-class Booked(msgspec.Struct, frozen=True, kw_only=True):
+class Booked(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Settled, void or recorded: what stands in the books for the call, and the accounts after it.
 
     already is True where the call had been booked before and this operation changed nothing;
@@ -274,13 +277,13 @@ class Booked(msgspec.Struct, frozen=True, kw_only=True):
     corrected: bool = False
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, gc=False, frozen=True):
     """Housekeeping was done; count says on how many holds."""
 
     count: int = 0
 
 
-class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+class Unknown(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """The ledger has never heard of this call; the other operations of the batch are not touched."""
 
     call_id: str
@@ -289,7 +292,7 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
 Answer = Held | Short | Booked | Done | Unknown
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One call as the ledger tells it: its entry, with its correction applied where there is one."""
 
     call_id: str
@@ -325,7 +328,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     corrected: bool
 
 
-class OpenHold(msgspec.Struct, frozen=True, kw_only=True):
+class OpenHold(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A call in flight: what it holds, since when, and whose it is."""
 
     call_id: str
@@ -338,7 +341,7 @@ class OpenHold(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...]
 
 
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
+class Owner(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A process that holds money; dead when its lease ran out or its process is gone."""
 
     owner: str
@@ -348,7 +351,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     until_us: int
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Difference(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Where a balance or roll-up does not equal the sum of the entries."""
 
     what: str
@@ -356,7 +359,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     found: int
 
 
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+class KeyRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """An API key as the ledger keeps it: never the secret, only its SHA-256."""
 
     key_id: str
@@ -369,7 +372,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at_us: int | None = None
 
 
-class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
+class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """What a slice of calls cost, from the hourly roll-ups.
 
     calls: all that were not refused; voided and cached ones are among them.

@@ -19,7 +19,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.rollups import Measures, Rollups
 
 
-class Account(msgspec.Struct, kw_only=True):
+class Account(msgspec.Struct, gc=False, kw_only=True):
     """One account while a batch works on it.
 
     number: the store's own name for the row; None while there is none.
@@ -55,7 +55,7 @@ class Account(msgspec.Struct, kw_only=True):
         )
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Draft(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """An open call: what it holds, and all its entry will say, so that anyone can settle it.
 
     amounts: what each account holds for it, in the account's unit, in the order of the claims.
@@ -92,7 +92,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Details(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     """What an entry tells besides its figures; nothing sums or searches by it."""
 
     facts: EntryFacts
@@ -118,7 +118,7 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     short: Short | None = None
 
 
-class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
+class EntryRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One line of the ledger, written once and never changed.
 
     A correction is a line of its own: its measures and amounts are what it adds to the first line.
