@@ -28,8 +28,17 @@ def clock() -> int:
 class Running:
     """A governor with everything it stands on, for one process."""
 
-    def __init__(self, *, loaded: Loaded, store: Store, committer: Committer, prices: PriceBook,
-                 governor: Governor, secrets: Mapping[str, str], prompt_salt: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        loaded: Loaded,
+        store: Store,
+        committer: Committer,
+        prices: PriceBook,
+        governor: Governor,
+        secrets: Mapping[str, str],
+        prompt_salt: bytes,
+    ) -> None:
         self.policy: Policy = loaded.policy
         self.notices = loaded.notices
         self.store = store
@@ -61,11 +70,16 @@ def ledger_url(given: str | None, policy_paths: Sequence[Path], environ: Mapping
     if environ.get("FARTHING_LEDGER"):
         return environ["FARTHING_LEDGER"]
     folder = policy_paths[0].parent if policy_paths else Path()
-    return f"sqlite:///{folder / DEFAULT_LEDGER}" if not folder.is_absolute() else f"sqlite:///{folder}/{DEFAULT_LEDGER}"
+    return (
+        f"sqlite:///{folder / DEFAULT_LEDGER}"
+        if not folder.is_absolute()
+        else f"sqlite:///{folder}/{DEFAULT_LEDGER}"
+    )
 
 
-def build(policy_paths: Sequence[Path], *, ledger: str | None = None,
-          environ: Mapping[str, str] | None = None) -> Running:
+def build(
+    policy_paths: Sequence[Path], *, ledger: str | None = None, environ: Mapping[str, str] | None = None
+) -> Running:
     """Load the policy, open the ledger, start the committer.
 
     Raises PolicyError with every problem of the files, LedgerUnavailable where the ledger cannot open.
@@ -80,5 +94,12 @@ def build(policy_paths: Sequence[Path], *, ledger: str | None = None,
     committer.start()
     governor = Governor(policy=loaded.policy, prices=prices, committer=committer, clock=clock)
     salt = bytes.fromhex(store.remember("prompt_salt", os.urandom(32).hex()))
-    return Running(loaded=loaded, store=store, committer=committer, prices=prices,
-                   governor=governor, secrets=secrets, prompt_salt=salt)
+    return Running(
+        loaded=loaded,
+        store=store,
+        committer=committer,
+        prices=prices,
+        governor=governor,
+        secrets=secrets,
+        prompt_salt=salt,
+    )

@@ -24,6 +24,7 @@ from farthing.ledger.entries import (
     Record,
     Settle,
     Short,
+    Tight,
     Unit,
     Void,
 )
@@ -106,7 +107,7 @@ class Governor:
         prepared = self._prepare(call, provider_hint)
         try:
             answer = self.committer.submit(prepared.hold)
-            if _worth_counting(answer, prepared.hold):
+            if isinstance(answer, Tight):
                 prepared = self._counted(prepared, provider_hint, prompt)
                 answer = self.committer.submit(prepared.hold)
         except LedgerUnavailable as error:
@@ -120,7 +121,7 @@ class Governor:
         prepared = self._prepare(call, provider_hint)
         try:
             answer = await self.committer.submit_async(prepared.hold)
-            if _worth_counting(answer, prepared.hold):
+            if isinstance(answer, Tight):
                 prepared = self._counted(prepared, provider_hint, prompt)
                 answer = await self.committer.submit_async(prepared.hold)
         except LedgerUnavailable as error:
@@ -233,7 +234,8 @@ class Governor:
                 outcome=Outcome.REFUSED,
                 reason=refusal.reason.value,
                 count=count,
-            )
+            ),
+            _nobody_waits,
         )
 
     def _entry_facts(self, call: Call) -> EntryFacts:
@@ -354,8 +356,8 @@ class Governor:
         return cost_nanodollars(usage, price, service_tier=metered.service_tier).nanodollars
 
 
-def _worth_counting(answer: Answer, hold: Hold) -> bool:
-    return hold.tentative and isinstance(answer, Short)
+def _nobody_waits(_: Answer | LedgerUnavailable) -> None:
+    """Take the answer to a row that costs nothing."""
 
 
 def _booked(answer: Answer) -> Booked:

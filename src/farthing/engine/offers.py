@@ -28,6 +28,7 @@ OUTPUT_FLOOR = 256
 # A reasoning model spends its cap on thinking first: below this the caller pays for an empty answer.
 REASONING_FLOOR = 4_096
 # Bounds where our own table knows no better.
+OUTPUT_MAX_UNKNOWN = 4_096
 CONTEXT_UNKNOWN = 2_000_000
 # Tokens that providers add around tools and messages and that stand in no body (stated, generous).
 HIDDEN_TOKENS = 32
@@ -94,10 +95,8 @@ def quote(
                 fix=f'add to the policy:  prices: {{"{candidate.model}": {{input: 1.00, output: 4.00}}}}  '
                 "(USD per million tokens; 0 declares it free)",
             )
-    input_tokens = input_tokens_exact
-    if input_tokens is None:
-        hidden = HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS
-        input_tokens = facts.input_bytes + hidden
+    input_tokens = facts.input_bytes if input_tokens_exact is None else input_tokens_exact
+    input_tokens += HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS
     context = model.context_window or CONTEXT_UNKNOWN
     if facts.unbounded and environment.unbounded is Unbounded.REFUSE:
         return Refusal(
@@ -120,9 +119,11 @@ def _cap_to_send(call: Call, environment: Environment, model: ModelFacts) -> int
     """The cap that must go upstream because nothing else bounds the output."""
     if call.facts.output_cap is not None or not call.facts.generates:
         return None
-    bound = environment.output_bound or model.output_tokens_max
+    bound = environment.output_bound or model.output_tokens_max or OUTPUT_MAX_UNKNOWN
     # The model's own maximum bounds it already; where we only assume one, it must be sent.
-    return None if model.known and bound >= model.output_tokens_max else bound
+    if model.output_tokens_max is not None and bound >= model.output_tokens_max:
+        return None
+    return bound
 
 
 def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy) -> Offer:
@@ -163,7 +164,7 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
     facts = call.facts
     if not facts.generates:
         return 0, 0
-    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max
+    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max or OUTPUT_MAX_UNKNOWN
     floor = max(REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR, quoted.facts.output_floor)
     if facts.thinking_tokens is not None:
         floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)

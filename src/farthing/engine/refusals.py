@@ -148,7 +148,7 @@ def _key(call: Call) -> tuple[str, str, str, str]:
     labels = "" if not call.labels else repr(sorted(call.labels.items()))
     facts = call.facts
     shape = f"{call.run}{labels}{facts.choices}{facts.unbounded}{facts.cache_write_ttl}{facts.tools > 0}"
-    return (call.identity.key_id or "", facts.dialect, facts.model, shape)
+    return (f"{call.identity.environment}/{call.identity.key_id}", facts.dialect, facts.model, shape)
 
 
 def _needs_as_much(call: Call, known: _Remembered) -> bool:

@@ -161,7 +161,7 @@ def _add_keys(app: FastAPI, running: Running) -> None:
         """Keys without their secrets."""
         return {
             "keys": [key_json(row) for row in running.store.keys()]  # noqa: SIM118 - a store is no dictionary
-        }}
+        }
 
     @app.post("/api/keys", status_code=201, dependencies=[Admin])
     def new_key(asked: NewKey) -> Json:
@@ -225,7 +225,11 @@ def _docs_page(schema: Json) -> str:
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             named = ", ".join(item["name"] for item in operation.get("parameters", [])) or "none"
-            cells = (f"<code>{method.upper()}</code>", f"<code>{html.escape(path)}</code>",
-                     html.escape(operation.get("description", "")), html.escape(named))
+            cells = (
+                f"<code>{method.upper()}</code>",
+                f"<code>{html.escape(path)}</code>",
+                html.escape(operation.get("description", "")),
+                html.escape(named),
+            )
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return _PAGE.format(version=html.escape(__version__), rows="\n".join(rows))

@@ -19,11 +19,12 @@ from farthing.ledger.entries import (
     Settle,
     SettleDead,
     Short,
+    Tight,
     Unit,
     Unknown,
     Void,
 )
-from farthing.ledger.granting import first_that_fits, need_of, needed_at, shortage, would_refuse
+from farthing.ledger.granting import Grant, first_that_fits, need_of, needed_at, shortage, would_refuse
 from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 
@@ -92,6 +93,8 @@ def _hold(hold: Hold, page: Page) -> Answer:
     if not hold.offers:
         return Unknown(call_id=hold.call_id)
     grant = first_that_fits(hold.offers, page.account_for)
+    if hold.tentative and grant != Grant(0, hold.offers[0].output_full):
+        return Tight(call_id=hold.call_id)
     if grant is None:
         return _refuse(hold, page)
     offer = hold.offers[grant.offer]

@@ -129,8 +129,8 @@ class Outcome(enum.StrEnum):
 class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Set money aside for the first offer that fits all its accounts; refuse when none does.
 
-    tentative: grant only the first offer in full; otherwise answer Short, write nothing and remember
-    nothing, because the asker will come back with tighter bounds.
+    tentative: grant only the first offer, and in full; otherwise answer Tight, write nothing and
+        remember nothing, because the asker comes back with tighter bounds.
     """
 
     call_id: str
@@ -262,6 +262,12 @@ class Short(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     reason: str = "budget_exceeded"
 
 
+class Tight(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """A tentative hold did not fit in full; nothing was taken, written or remembered."""
+
+    call_id: str
+
+
 class Booked(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Settled, void or recorded: what stands in the books for the call, and the accounts after it.
 
@@ -289,7 +295,7 @@ class Unknown(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     call_id: str
 
 
-Answer = Held | Short | Booked | Done | Unknown
+Answer = Held | Short | Tight | Booked | Done | Unknown
 
 
 class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
