@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from farthing.domain.call import Identity
-from farthing.policy.decide import allowed_models
-from farthing.policy.rules import Policy
+from farthing.engine.offers import FAMILY_PROVIDERS
+from farthing.policy.names import is_pattern, names_model
+from farthing.policy.rules import Policy, Target
 from farthing.prices.book import PriceBook
 
 
@@ -50,10 +51,22 @@ def models_body(shape: str, models: Iterable[str]) -> bytes:
     return msgspec.json.encode(body)
 
 
-def models_for(identity: Identity, policy: Policy, book: PriceBook) -> list[str]:
-    """The models that the environment of a key may ask for and a target can serve."""
-    environment = policy.environments[identity.environment]
-    known: set[str] = set()
+def models_for(identity: Identity, policy: Policy, prices: PriceBook) -> list[str]:
+    """The models that the environment of a key may ask for and that some target here may serve."""
+    allow = policy.environments[identity.environment].allow
+    served: set[str] = set()
     for target in policy.targets:
-        known.update([target.model] if target.model else book.names(target.provider))
-    return allowed_models(environment, known)
+        if not target.environments or identity.environment in target.environments:
+            served.update([target.model] if target.model else _names_of(target, prices))
+    if allow is None:
+        return sorted(served)
+    named = {name for name in allow if not is_pattern(name) and any(names_model(name, one) for one in served)}
+    patterns = [name for name in allow if is_pattern(name)]
+    return sorted(named | {one for one in served if any(names_model(pattern, one) for pattern in patterns)})
+
+
+def _names_of(target: Target, prices: PriceBook) -> Iterable[str]:
+    """Every priced model of an open target's provider; a simulator plays all whose dialects it speaks."""
+    if target.simulated and target.stands_for is None:
+        return (name for family in target.families for name in prices.names(FAMILY_PROVIDERS[family]))
+    return prices.names(target.billed_as)
