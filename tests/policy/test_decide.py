@@ -249,6 +249,18 @@ class TestDowngrade:
         refusal = refused(decide(a_call("gpt-4o"), policy, dearness=dearness))
         assert "gpt-4o-mini, is not allowed either" in refusal.message
 
+    def test_a_price_at_a_reseller_does_not_lead_to_another_dialect(self) -> None:
+        policy = a_policy(allow=("claude-haiku-4-5",), otherwise=Otherwise.DOWNGRADE)
+        call = a_call("gemini-2.5-pro", dialect="gemini.generate")
+        refused(decide(call, policy, dearness=lambda target, model: 1))
+
+    def test_a_simulator_in_the_place_of_one_provider_does_not_serve_another_ones_models(self) -> None:
+        stand_in = Target(id="openai", provider="simulator", simulated=True, stands_for="openai")
+        policy = a_policy(allow=("claude-haiku-4-5",), otherwise=Otherwise.DOWNGRADE, targets=(stand_in,))
+        refused(decide(a_call("gpt-4o"), policy, dearness=lambda target, model: 1))
+        asked = refused(decide(a_call("claude-haiku-4-5"), policy, dearness=lambda target, model: 1))
+        assert "no target serves claude-haiku-4-5 in the openai dialect" in asked.message
+
     def test_a_chat_is_never_downgraded_to_an_embedding_model(self) -> None:
         policy = a_policy(allow=("text-embedding-3-small", "gpt-4o-mini"), otherwise=Otherwise.DOWNGRADE)
         assert went_to(decide(a_call("gpt-4o"), policy, dearness=dearness)) == [

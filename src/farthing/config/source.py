@@ -13,7 +13,7 @@ from farthing.config.yaml_source import Document, Value, read_yaml
 from farthing.domain.errors import Problem
 
 # How people shorten the names of environments, in file names and group names.
-_SHORT_NAMES = {
+SHORT_NAMES = {
     "dev": "development",
     "development": "development",
     "staging": "staging",
@@ -21,8 +21,8 @@ _SHORT_NAMES = {
     "prod": "production",
     "production": "production",
 }
-_FILE_NAME = re.compile(rf".+\.({'|'.join(_SHORT_NAMES)})\.(?:ya?ml|json)", re.IGNORECASE)
-_GROUP_NAME = re.compile(rf"(?:.*[._-])?({'|'.join(_SHORT_NAMES)})", re.IGNORECASE)
+_FILE_NAME = re.compile(rf".+\.({'|'.join(SHORT_NAMES)})\.(?:ya?ml|json)", re.IGNORECASE)
+_GROUP_NAME = re.compile(rf"(?:.*[._-])?({'|'.join(SHORT_NAMES)})", re.IGNORECASE)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Source], list[Problem]]:
 def environment_in_group_name(name: str) -> str | None:
     """The environment that a group's own name ends in: product-dev, prod."""
     match = _GROUP_NAME.fullmatch(name)
-    return _SHORT_NAMES[match[1].lower()] if match else None
+    return SHORT_NAMES[match[1].lower()] if match else None
 
 
 def _read(path: Path) -> Source | list[Problem]:
@@ -98,7 +98,7 @@ def _fit(path: Path, document: Document) -> Source | list[Problem]:
     if problems:
         return problems
     named = None if section.environments else _FILE_NAME.fullmatch(path.name)
-    environment = section.environment or (_SHORT_NAMES[named[1].lower()] if named else None)
+    environment = section.environment or (SHORT_NAMES[named[1].lower()] if named else None)
     return Source(
         path=path,
         document=document,

@@ -1,4 +1,4 @@
-"""Tell what a model is for by its name, so that a downgrade never changes the kind of answer."""
+"""Tell by its name what a model is for and who makes it, so that no call is led astray."""
 
 import re
 
@@ -19,3 +19,25 @@ def same_kind(facts: RequestFacts, model: str) -> bool:
     if not facts.generates and not facts.free:
         return _EMBEDDING.search(model) is not None
     return _OTHER_THAN_TEXT.search(model) is None
+
+
+# Those who make the models that everybody asks for by these names.
+_MAKERS = (
+    ("anthropic", re.compile(r"claude")),
+    ("google", re.compile(r"gemini|gemma|imagen|veo|learnlm")),
+    (
+        "openai",
+        re.compile(r"gpt-(?!oss)|chatgpt|o\d|text-embedding-(3|ada)|davinci|babbage|codex|whisper|dall-e"),
+    ),
+)
+HOME_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+
+
+def may_offer(provider: str, model: str) -> bool:
+    """Tell whether a provider may have a model, as far as names say.
+
+    A price is no proof: resellers list models that their own dialect cannot be asked for. Only the
+    makers are sure not to offer each other's.
+    """
+    makers = {maker for maker, name in _MAKERS if name.match(model)}
+    return provider not in HOME_PROVIDERS.values() or not makers or provider in makers

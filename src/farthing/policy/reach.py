@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from farthing.policy.kinds import HOME_PROVIDERS, may_offer
 from farthing.policy.names import is_pattern, names_model
 from farthing.policy.rules import Candidate, Environment, Policy, Target
 
@@ -41,8 +42,9 @@ class Reach:
 
         Whether those may be tried is for the rule on unpriced models to judge.
         """
-        sure = self.surely_serving(model, dearness)
-        return sure or tuple(Candidate(target=target, model=model) for target in self.open_targets)
+        return self.surely_serving(model, dearness) or tuple(
+            Candidate(target=target, model=model) for target in self._open_to(model)
+        )
 
     def surely_serving(self, model: str, dearness: Dearness) -> tuple[Candidate, ...]:
         """Who is known to serve a model: targets made for it, then providers with a price for it.
@@ -52,7 +54,7 @@ class Reach:
         found = [Candidate(target=target, model=model) for target in self._by_model.get(model, ())]
         found += [
             Candidate(target=target, model=model)
-            for target in self.open_targets
+            for target in self._open_to(model)
             if price_of(target, model, dearness) is not None
         ]
         return tuple(found) or tuple(
@@ -61,6 +63,13 @@ class Reach:
             if name in self.models and names_model(name, model)
             for target in targets
         )
+
+    def _open_to(self, model: str) -> Iterator[Target]:
+        """Targets without a model of their own that may have this one."""
+        home = HOME_PROVIDERS.get(self.family, "")
+        for target in self.open_targets:
+            if may_offer(home if stands_for_any(target) else target.billed_as, model):
+                yield target
 
     def _models_to_choose(self, environment: Environment) -> tuple[str, ...]:
         """Allowed models with a name of their own: those a downgrade may pick without being told."""
@@ -78,7 +87,7 @@ class Reach:
         for model in self.models:
             prices = [
                 price
-                for target in (*self._by_model.get(model, ()), *self.open_targets)
+                for target in (*self._by_model.get(model, ()), *self._open_to(model))
                 if (price := price_of(target, model, dearness)) is not None
             ]
             if prices:
@@ -90,7 +99,10 @@ def price_of(target: Target, model: str, dearness: Dearness) -> int | None:
     return 0 if target.mock else dearness(target, model)
 
 
-def _is_of(target: Target, provider: str) -> bool:
-    if target.billed_as == provider:
-        return True
+def stands_for_any(target: Target) -> bool:
+    """Tell whether a target answers in the place of whichever provider is asked for."""
     return (target.simulated or target.mock) and target.stands_for is None
+
+
+def _is_of(target: Target, provider: str) -> bool:
+    return target.billed_as == provider or stands_for_any(target)
