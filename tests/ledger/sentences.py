@@ -32,7 +32,7 @@ NOON_US = 1_796_904_000_000_000  # 2026-12-10T12:00:00Z
 US = "owner-of-this-test"
 
 
-def facts(**changes: Any) -> EntryFacts:  # noqa: ANN401 each fact has its own type
+def facts(**changes: Any) -> EntryFacts:
     """What an entry says about a call."""
     known: dict[str, Any] = {
         "request_id": "request-1",
@@ -44,7 +44,7 @@ def facts(**changes: Any) -> EntryFacts:  # noqa: ANN401 each fact has its own t
     return EntryFacts(**(known | changes))
 
 
-def claim(account: str = "team", limit: int = DOLLAR, **changes: Any) -> Claim:  # noqa: ANN401
+def claim(account: str = "team", limit: int = DOLLAR, **changes: Any) -> Claim:
     """An account that must pay, a dollar of it unless told."""
     known: dict[str, Any] = {
         "account": account,
@@ -56,7 +56,7 @@ def claim(account: str = "team", limit: int = DOLLAR, **changes: Any) -> Claim: 
     return Claim(**(known | changes))
 
 
-def offer(ceiling: int = 10 * CENT, *claims: Claim, target: str = "big", **changes: Any) -> Offer:  # noqa: ANN401
+def offer(ceiling: int = 10 * CENT, *claims: Claim, target: str = "big", **changes: Any) -> Offer:
     """A target with a fixed ceiling, paid by one account of a dollar unless told."""
     known: dict[str, Any] = {
         "target": target,
@@ -81,7 +81,7 @@ def hold(
     )
 
 
-def settle(call_id: str = "A", cost: int = 5 * CENT, **changes: Any) -> Settle:  # noqa: ANN401
+def settle(call_id: str = "A", cost: int = 5 * CENT, **changes: Any) -> Settle:
     """Book what a call cost."""
     known: dict[str, Any] = {
         "at_us": NOON_US + 1,
@@ -100,7 +100,7 @@ def void(call_id: str = "A") -> Void:
     return Void(call_id=call_id, at_us=NOON_US + 1, rule="never_connected")
 
 
-def refuse(call_id: str = "R", reason: str = "model_not_allowed", **changes: Any) -> Record:  # noqa: ANN401
+def refuse(call_id: str = "R", reason: str = "model_not_allowed", **changes: Any) -> Record:
     """Record a refusal by rule."""
     known: dict[str, Any] = {"at_us": NOON_US, "facts": facts(), "outcome": Outcome.REFUSED}
     return Record(call_id=call_id, reason=reason, **(known | changes))

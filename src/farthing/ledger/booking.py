@@ -323,12 +323,14 @@ def _settle_dead(settle_dead: SettleDead, page: Page) -> Done:
     return Done(len(left))
 
 
-def _void(void: Void, page: Page) -> Booked | Unknown:
+def _void(void: Void, page: Page) -> Booked | Done | Unknown:
     draft = page.drafts.get(void.call_id)
     if draft is None:
         first = page.entries.get((void.call_id, False))
         return Unknown(call_id=void.call_id) if first is None else _booked(first, page, already=True)
     page.close(draft)
+    if void.forget:
+        return Done(1)
     entry = EntryRow(
         call_id=draft.call_id,
         at_us=draft.at_us,

@@ -51,7 +51,7 @@ class Committer:
         """Apply an operation and wait until it is durable.
 
         Raises LedgerUnavailable when it cannot be, or not before the deadline. A hold that was given
-        up like this is void if it is granted after all.
+        up like this is dropped if it is granted after all.
         """
         if self._inline:
             return self._store.apply([operation])[0]
@@ -73,7 +73,7 @@ class Committer:
     async def submit_async(self, operation: Operation, *, deadline_s: float = DEADLINE_S) -> Answer:
         """Apply an operation and wait until it is durable, without holding up the event loop.
 
-        Raises LedgerUnavailable as submit does. A hold whose waiting task is cancelled is void.
+        Raises LedgerUnavailable as submit does. A hold whose waiting task is cancelled is dropped.
         """
         if self._inline:
             return self._store.apply([operation])[0]
@@ -238,9 +238,10 @@ class _Line:
                     self._thread.start()
 
     def take_back(self, outcome: Outcome) -> None:
-        """Void a hold that was granted to someone who no longer waits."""
+        """Drop a hold that was granted to someone who no longer waits, as if it had not been asked for."""
         if isinstance(outcome, Held):
-            self._void_later(Void(call_id=outcome.call_id, at_us=self._clock(), rule="given_up"))
+            at_us = self._clock()
+            self._void_later(Void(call_id=outcome.call_id, at_us=at_us, rule="given_up", forget=True))
 
     def stop(self) -> None:
         """Commit what is queued, leave nothing held, end the thread."""

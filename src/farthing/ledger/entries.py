@@ -165,12 +165,16 @@ class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
 
 
 class Void(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
-    """Drop a hold because nothing is owed: the provider was never reached."""
+    """Drop a hold because nothing is owed: the provider was never reached.
+
+    forget: whoever asked for the hold never heard of it; leave no entry, as if it had not been asked.
+    """
 
     call_id: str
     at_us: int
     rule: str
     error: str | None = None
+    forget: bool = False
 
 
 class Record(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):

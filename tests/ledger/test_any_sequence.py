@@ -1,0 +1,179 @@
+"""Play any sequence of operations to every store: the invariants hold, and the answers are the same."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from farthing.domain.usage import Usage
+from farthing.ledger.entries import (
+    Answer,
+    AtShort,
+    Booked,
+    Claim,
+    Held,
+    Hold,
+    Need,
+    Offer,
+    Operation,
+    Settle,
+    Unit,
+)
+from farthing.ledger.memory import MemoryStore
+from farthing.ledger.sqlite import SqliteStore
+from tests.ledger.sentences import HOUR_US, NOON_US, bury, facts, refuse, void
+
+LIMIT = 1_000
+ACCOUNTS = {
+    "strict": (Unit.NANODOLLARS, AtShort.REFUSE, LIMIT),
+    "clamping": (Unit.NANODOLLARS, AtShort.CLAMP, LIMIT),
+    "soft": (Unit.NANODOLLARS, AtShort.PASS, LIMIT // 2),
+    "tokens": (Unit.TOKENS, AtShort.CLAMP, 2 * LIMIT),
+    "rate": (Unit.REQUESTS, AtShort.REFUSE, 20),
+    "open": (Unit.CALLS_OPEN, AtShort.REFUSE, 5),
+}
+HARD = [name for name, (_, at_short, _) in ACCOUNTS.items() if at_short is not AtShort.PASS]
+
+call_ids = st.sampled_from([f"call-{number}" for number in range(30)])
+owners = st.sampled_from(["us", "them"])
+hours = st.integers(0, 3).map(lambda hour: NOON_US + hour * HOUR_US)
+amounts = st.integers(0, 400)
+labels = st.dictionaries(st.sampled_from(["feature", "branch"]), st.sampled_from(["a", "b"]))
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> Offer:
+    names = draw(st.sets(st.sampled_from(sorted(ACCOUNTS)), min_size=1))
+    full = draw(st.integers(0, 600))
+    return Offer(
+        target="big",
+        provider="openai",
+        model=draw(st.sampled_from(["big", "small"])),
+        needs={
+            Unit.NANODOLLARS: Need(draw(amounts), draw(st.integers(0, 2_000_000))),
+            Unit.TOKENS: Need(draw(amounts), 1_000_000),
+        },
+        claims=tuple(
+            Claim(account=name, unit=unit, limit=limit, at_short=at_short, budget=name)
+            for name, (unit, at_short, limit) in ACCOUNTS.items()
+            if name in names
+        ),
+        output_full=full,
+        output_floor=draw(st.integers(0, full)),
+    )
+
+
+@st.composite
+def holds(draw: st.DrawFn) -> Hold:
+    about = facts(labels=draw(labels), run=draw(st.sampled_from([None, "r1", "r2"])))
+    return Hold(
+        call_id=draw(call_ids),
+        at_us=draw(hours),
+        owner=draw(owners),
+        facts=about,
+        offers=tuple(draw(st.lists(offers(), min_size=1, max_size=3))),
+    )
+
+
+@st.composite
+def settlements(draw: st.DrawFn) -> Settle:
+    assumed = draw(st.booleans())
+    return Settle(
+        call_id=draw(call_ids),
+        at_us=draw(hours),
+        cost_nanodollars=draw(amounts),
+        cost_asked_nanodollars=draw(st.none() | amounts),
+        usage=None if assumed else Usage(input_tokens=draw(amounts), output_tokens=draw(amounts)),
+        assumed=assumed,
+        assumed_rule="stream_broke" if assumed else None,
+    )
+
+
+operations: st.SearchStrategy[Operation] = (
+    holds()
+    | holds()
+    | settlements()
+    | call_ids.map(void)
+    | call_ids.map(lambda call_id: refuse(call_id))
+    | owners.map(bury)
+)
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Two stores side by side, and a little bookkeeping of our own to check them against."""
+
+    @initialize()
+    def start(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.memory = MemoryStore()
+        self.sqlite = SqliteStore(Path(self.folder.name) / "ledger.db")
+        self.ceilings: dict[str, int] = {}
+        self.beyond = 0
+        self.first_booked: dict[str, Booked] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "sqlite"):
+            assert self.memory.verify() == self.sqlite.verify() == []  # I5
+            assert self.memory.entries() == self.sqlite.entries()
+            for by in (["hour", "model", "key"], ["run", "environment"], ["label:feature", "hour"], []):
+                assert self.memory.spend(by=by) == self.sqlite.spend(by=by)
+            self.sqlite.close()
+            self.folder.cleanup()
+
+    @rule(batch=st.lists(operations, max_size=6))
+    def a_batch(self, batch: list[Operation]) -> None:
+        answers = self.memory.apply(batch)
+        assert self.sqlite.apply(batch) == answers
+        for operation, answer in zip(batch, answers, strict=True):
+            self.remember(operation, answer)
+
+    @rule(operation=operations)
+    def one(self, operation: Operation) -> None:
+        before = {balance.account: balance for balance in self.memory.balances()}
+        self.a_batch([operation])
+        granted = isinstance(operation, Hold) and any(
+            hold.call_id == operation.call_id for hold in self.memory.open_holds()
+        )
+        if isinstance(operation, Hold) and not granted:
+            after = {balance.account: balance for balance in self.memory.balances()}
+            for name, balance in after.items():  # I4
+                assert (balance.settled, balance.held) == (before[name].settled, before[name].held)
+
+    def remember(self, operation: Operation, answer: Answer) -> None:
+        if isinstance(answer, Held):
+            if answer.call_id not in self.ceilings:
+                for balance in answer.balances:  # I1, at the moment of the grant
+                    assert balance.account not in HARD or balance.remaining >= 0
+            first = self.ceilings.setdefault(answer.call_id, answer.ceiling_nanodollars)
+            assert first == answer.ceiling_nanodollars  # I2
+        if isinstance(answer, Booked):
+            first_booked = self.first_booked.setdefault(answer.call_id, answer)
+            if first_booked is not answer:  # I2, I3
+                assert answer.already
+                assert answer.outcome is first_booked.outcome
+            if isinstance(operation, Settle) and (not answer.already or answer.corrected):
+                self.beyond += self.over(operation)
+
+    def over(self, settle: Settle) -> int:
+        """What a settlement takes beyond its hold, in money or in tokens: the allowed overrun."""
+        used = settle.usage.total_tokens() if settle.usage else 0
+        return max(settle.cost_nanodollars - self.ceilings[settle.call_id], 0) + used
+
+    @precondition(lambda self: hasattr(self, "memory"))
+    @invariant()
+    def balances_agree_and_limits_hold(self) -> None:
+        balances = self.memory.balances()
+        assert self.sqlite.balances() == balances
+        assert self.sqlite.open_holds() == self.memory.open_holds()
+        for balance in balances:
+            assert balance.held >= 0
+            if balance.account in HARD:  # I1
+                assert balance.settled + balance.held <= balance.limit + self.beyond
+
+
+AnySequence.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAnySequence = AnySequence.TestCase
