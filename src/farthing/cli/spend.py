@@ -1,0 +1,136 @@
+"""What was spent: by environment, model, key, label and time."""
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.text import Text
+
+from farthing.cli import options, screen
+from farthing.cli.door import CommandError, command
+from farthing.cli.opening import open_ledger, policy_or_none
+from farthing.domain.money import dollars
+from farthing.domain.period import MICROSECONDS, iso_utc, to_microseconds
+from farthing.ledger.entries import SpendRow
+
+if TYPE_CHECKING:
+    from farthing.ledger.store import Store
+
+app = typer.Typer()
+
+_SPAN = re.compile(r"(\d{1,5})\s*(min|h|d|w)")
+_SECONDS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_FIGURES = {
+    "calls": "right", "refused": "right", "assumed": "right", "input tokens": "right",
+    "output tokens": "right", "cost": "right", "share": "right", "": "left",
+}  # fmt: skip
+
+
+@command(app, "spend", example="farthing spend --by environment --by model --since 30d")
+def spend(
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="environment, key, model, provider, group, developer, run, hour or label:NAME; repeatable.",
+            show_default="environment",
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="30d, 12h, 2w, or a date such as 2026-11-01.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same; this moment is not included.")] = None,
+    policy: options.Policies = None,
+    ledger: options.Ledger = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what was spent, with tokens, shares and the total.
+
+    Sums are kept by the hour: the hour that --since falls into is counted whole. A date begins at
+    midnight in the time zone of the policy.
+    """
+    from farthing.reports.spend import BadDimension, check_dimensions, spend_json
+    from farthing.reports.totals import dearest_first, total_of
+
+    now_us = time.time_ns() // 1_000
+    loaded = policy_or_none(policy, ledger)
+    zone = loaded.policy.zone if loaded else "UTC"
+    since_us, until_us = (moment(text, now_us, zone) if text else None for text in (since, until))
+    try:
+        dimensions = check_dimensions(by or ["environment"])
+    except BadDimension as error:
+        raise CommandError(str(error), fix="farthing spend --by environment --by model") from error
+    with open_ledger(ledger, policy, empty=True) as store:
+        rows = dearest_first(_slices(store, dimensions, since_us, until_us))
+    total = total_of(rows)
+    if as_json:
+        screen.print_json(
+            {
+                "by": list(dimensions),
+                "since": iso_utc(since_us) if since_us is not None else None,
+                "until": iso_utc(until_us) if until_us is not None else None,
+                "spend": [spend_json(row) for row in rows],
+                "total": spend_json(total),
+            }
+        )
+        return
+    if not rows:
+        screen.line("Nothing was spent: no call is on this ledger in that time.")
+        return
+    columns = {**dict.fromkeys(dimensions, "left"), **_FIGURES}
+    footer = [
+        "total",
+        *[""] * (len(dimensions) - 1),
+        *_numbers(total),
+        "100.0 %" if total.cost_nanodollars else "",
+        "",
+    ]
+    screen.table(columns, [_cells(row, dimensions, total) for row in rows], footer=footer)
+
+
+def _slices(
+    store: "Store", dimensions: Sequence[str], since_us: int | None, until_us: int | None
+) -> list[SpendRow]:
+    """Ask for the slices; calls without the label or run that was asked for are one slice more."""
+    from farthing.reports.totals import with_rest
+
+    try:
+        rows = store.spend(by=dimensions, since_us=since_us, until_us=until_us)
+    except ValueError as error:
+        raise CommandError(str(error), fix="ask for fewer dimensions at once") from error
+    missing = next((name for name in dimensions if name == "run" or name.startswith("label:")), None)
+    if missing is None:
+        return rows
+    if missing == "run" and (since_us is not None or until_us is not None):
+        screen.remark("Runs count whole, by the moment they began; calls without a run are left out.")
+        return rows
+    others = [name for name in dimensions if name != missing]
+    whole = store.spend(by=others, since_us=since_us, until_us=until_us)
+    return with_rest(rows, whole, missing)
+
+
+def _cells(row: SpendRow, dimensions: Sequence[str], total: SpendRow) -> tuple[str | Text, ...]:
+    cost = row.cost_nanodollars
+    drawn = screen.bar([(cost, "cyan")], total.cost_nanodollars) if cost > 0 else ""
+    values = [row.by.get(name) or "(none)" for name in dimensions]
+    return (*values, *_numbers(row), screen.share(cost, total.cost_nanodollars), drawn)
+
+
+def _numbers(row: SpendRow) -> tuple[str, ...]:
+    counts = (row.calls, row.refused, row.assumed, row.input_tokens, row.output_tokens)
+    return (*(f"{count:,}" for count in counts), dollars(row.cost_nanodollars))
+
+
+def moment(text: str, now_us: int, zone: str) -> int:
+    """Read "30d" as that long ago, and a date or time as itself, in a zone unless it names its own."""
+    span = _SPAN.fullmatch(text.strip())
+    if span is not None:
+        return max(now_us - int(span[1]) * _SECONDS[span[2]] * MICROSECONDS, 0)
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise CommandError(
+            f"{text!r} is not a moment", fix="write 30d, 12h, 45min, 2w, or a date such as 2026-11-01"
+        ) from error
+    return to_microseconds(at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone)))

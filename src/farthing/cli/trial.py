@@ -1,0 +1,132 @@
+"""Keys to try a gateway with, and commands that work exactly as they are pasted."""
+
+import importlib.util
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from farthing.ledger.store import Store
+    from farthing.policy.rules import Environment, Policy
+
+LABEL = "try"
+_ENVIRONMENTS = ("development", "production")
+
+
+class TrialKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of one environment, and a model that it may ask for."""
+
+    environment: str
+    model: str
+    secret: str
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """What --try made. options: --policy and --ledger, as commands beside it must be given them."""
+
+    keys: tuple[TrialKey, ...]
+    options: str = ""
+
+
+def make_trial(store: "Store", policy: "Policy", *, at_us: int, options: str) -> Trial:
+    """Make a key for development and one for production; keys of earlier trials are revoked."""
+    names = [name for name in _ENVIRONMENTS if name in policy.environments] or list(policy.environments)[:2]
+    rows = store.keys()
+    for row in rows:
+        if _is_trial(row.label) and row.environment in names:
+            store.revoke_key(row.key_id, at_us)
+    keys = tuple(
+        TrialKey(
+            environment=name,
+            model=_model(policy, policy.environments[name]),
+            secret=_key(store, policy, name, at_us),
+        )
+        for name in names
+    )
+    return Trial(keys=keys, options=options)
+
+
+def _is_trial(label: str) -> bool:
+    return label == LABEL or label.startswith(f"{LABEL}-")
+
+
+def _key(store: "Store", policy: "Policy", environment: str, at_us: int) -> str:
+    """Make a key under the first label that no trial has used: a label stays with its calls."""
+    from farthing.gateway.key_admin import create_key
+
+    rows = store.keys()
+    used = {row.label for row in rows if row.environment == environment}
+    number = 1
+    while (label := LABEL if number == 1 else f"{LABEL}-{number}") in used:
+        number += 1
+    secret, _ = create_key(store, policy, environment=environment, label=label, developer=LABEL, at_us=at_us)
+    return secret
+
+
+def _model(policy: "Policy", environment: "Environment") -> str:
+    """A model that the environment may ask for in OpenAI's dialect; auto where no target names one."""
+    from farthing.policy.names import names_model
+
+    for target in policy.targets:
+        serves = "openai" in target.families and (
+            not target.environments or environment.name in target.environments
+        )
+        if target.model is None or not serves:
+            continue
+        if environment.allow is None or any(names_model(entry, target.model) for entry in environment.allow):
+            return target.model
+    return "auto"
+
+
+def trial_lines(trial: Trial, url: str) -> Iterator[str]:
+    """Commands to paste, and where to look afterwards."""
+    for key in trial.keys:
+        yield ""
+        yield f"Call it as {key.environment}:"
+        yield f"  {curl_line(key, url)}"
+        yield f"  {python_line(key, url)}"
+    yield ""
+    yield "Then look what it cost:"
+    yield f"  farthing spend --by environment --by model{trial.options}"
+    yield f"  farthing budget list{trial.options}"
+    yield f"  {url}/api/docs"
+
+
+def curl_line(key: TrialKey, url: str) -> str:
+    """One call with curl."""
+    body = json.dumps({"model": key.model, "messages": [{"role": "user", "content": "Say hello."}]})
+    return shlex.join(
+        [
+            "curl", "-s", f"{url}/v1/chat/completions", "-H", f"Authorization: Bearer {key.secret}",
+            "-H", "Content-Type: application/json", "-d", body,
+        ]
+    )  # fmt: skip
+
+
+def python_line(key: TrialKey, url: str) -> str:
+    """One call with OpenAI's own client, by the interpreter that has it."""
+    code = (
+        f'import openai; client = openai.OpenAI(base_url="{url}/v1", api_key="{key.secret}"); '
+        f'print(client.chat.completions.create(model="{key.model}", '
+        'messages=[{"role": "user", "content": "Say hello."}]).choices[0].message.content)'
+    )
+    return shlex.join([_python(), "-c", code])
+
+
+def _python() -> str:
+    if importlib.util.find_spec("openai") is None:
+        return "python"
+    running = Path(sys.executable)
+    here = Path.cwd()
+    return os.fspath(running.relative_to(here)) if running.is_relative_to(here) else os.fspath(running)
+
+
+def trial_json(trial: Trial | None) -> list[dict[str, object]] | None:
+    """The keys for programs."""
+    return [msgspec.structs.asdict(key) for key in trial.keys] if trial is not None else None
