@@ -11,6 +11,7 @@ from farthing.config.problems import empty_values, lost_indentation, problem_at,
 from farthing.config.schema import PolicyFile
 from farthing.config.yaml_source import Document, Value, read_yaml
 from farthing.domain.errors import Problem
+from farthing.policy.names import nearest
 
 # How people shorten the names of environments, in file names and group names.
 SHORT_NAMES = {
@@ -75,7 +76,7 @@ def _read(path: Path) -> Source | list[Problem]:
     value = document.value
     if value is None and document.problems:
         return list(document.problems)
-    if not isinstance(value, dict) or not (value or document.empty):
+    if not isinstance(value, dict) or not (value or document.empty or document.problems):
         message = "is empty" if value is None else "must hold sections"
         return [problem_at(document, (), message, "write a starter policy with  farthing init")]
     lost = lost_indentation(document)
@@ -110,7 +111,7 @@ def _fit(path: Path, document: Document) -> Source | list[Problem]:
 
 def _as_policy(document: Document, value: dict[str, Value]) -> Document:
     """Read a bare list of models for each environment as the policy that it means."""
-    bare = not any(name in PolicyFile.model_fields for name in value) and all(
+    bare = not any(nearest(name, PolicyFile.model_fields) for name in value) and all(
         isinstance(models, list) and all(isinstance(model, str) for model in models)
         for models in value.values()
     )

@@ -154,13 +154,16 @@ class _Question:
         return min(prices, default=None)
 
     def _cheapest(self, price_max: int | None) -> tuple[str, ...]:
-        """The cheapest model that may be chosen for this call, if it is cheap enough."""
-        priced = sorted(
+        """The cheapest model that may be chosen for this call, if it is cheap enough.
+
+        Of equally cheap ones it is the first on the allowlist.
+        """
+        priced = [
             (price, model)
             for price, model in self.reach.priced(self.dearness)
             if same_kind(self.call.facts, model) and (price_max is None or price <= price_max)
-        )
-        return (priced[0][1],) if priced else ()
+        ]
+        return (min(priced, key=lambda found: found[0])[1],) if priced else ()
 
     def _served(
         self, models: tuple[str, ...], reason: str, rule: str, price_max: int | None

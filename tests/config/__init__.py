@@ -1,0 +1,1 @@
+"""The config room: files become policies, and mistakes become messages."""
