@@ -93,7 +93,7 @@ def _limit_findings(policy: Policy) -> Iterator[Finding]:
     if counts.get(PRODUCTION, 0) < counts.get(DEVELOPMENT, 0) and PRODUCTION in counts:
         yield warning(
             f"environments.{PRODUCTION}",
-            f"has {counts[PRODUCTION]} limits that stop a call, and {DEVELOPMENT} has {counts[DEVELOPMENT]}",
+            f"limits that stop a call: {counts[PRODUCTION]} here, {counts[DEVELOPMENT]} in {DEVELOPMENT}",
             "production should be the stricter one, even where its amounts are larger",
         )
 
