@@ -187,6 +187,14 @@ def test_all_mistakes_of_a_file_are_named_at_once_in_the_order_of_their_lines(tm
     ]
 
 
+def test_a_secret_in_the_place_of_its_name_is_not_repeated(tmp_path: Path) -> None:
+    text = "providers: {targets: [{id: t, provider: openai, secret_key_ref: {env: sk-proj-1}}]}"
+    assert problems(tmp_path, text) == [
+        "a.yaml:1: providers.targets[0].secret_key_ref.env: is not the name of a variable; "
+        "write its name, such as OPENAI_API_KEY, never the secret"
+    ]
+
+
 class TestAcrossFiles:
     def test_one_budget_name_in_two_files_is_a_mistake(self, tmp_path: Path) -> None:
         text = "budgets: [{name: b, limit: 1, period: daily}]"

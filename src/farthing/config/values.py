@@ -87,6 +87,15 @@ def _patterns(value: object) -> tuple[str, ...]:
     return tuple(str(one) for one in values)
 
 
+def _variable(text: str) -> str:
+    # Not shown: what stands here by mistake is often the secret itself.
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) is None:
+        raise wrong(
+            "is not the name of a variable", "write its name, such as OPENAI_API_KEY, never the secret"
+        )
+    return text
+
+
 def _text_like(pattern: str, what: str) -> Callable[[str], str]:
     compiled = re.compile(pattern)
 
@@ -137,10 +146,5 @@ ModelName = Annotated[
 LabelName = Annotated[
     str, AfterValidator(_text_like(r"[^\s\x00-\x1f]{1,64}", "use up to 64 characters, without spaces"))
 ]
-VariableName = Annotated[
-    str,
-    AfterValidator(
-        _text_like(r"[A-Za-z_][A-Za-z0-9_]*", "write the name of a variable, such as OPENAI_API_KEY")
-    ),
-]
+VariableName = Annotated[str, AfterValidator(_variable)]
 Match = dict[LabelName, Patterns]
