@@ -56,12 +56,11 @@ class Committer:
         if self._inline:
             return self._store.apply([operation])[0]
         ticket = _ThreadTicket(operation)
-        line = self._line()
-        line.put(ticket)
-        if not ticket.woken.acquire(timeout=deadline_s) and ticket.claim():
-            raise _too_late(deadline_s)
-        # Woken, or just about to be: whoever claims the ticket first decides.
-        return _unless_failed(ticket.outcome())
+        self._line().put(ticket)
+        outcome = ticket.wait(deadline_s)
+        if isinstance(outcome, LedgerUnavailable):
+            raise outcome
+        return outcome
 
     def submit_soon(self, operation: Operation, answered: Callable[[Outcome], None]) -> None:
         """Apply an operation soon; answered is called once, in the committer's thread, and never raises."""
@@ -79,13 +78,14 @@ class Committer:
             return self._store.apply([operation])[0]
         loop = asyncio.get_running_loop()
         line = self._line()
-        ticket = _LoopTicket(operation, loop, line)
+        ticket = _LoopTicket(operation, loop)
         timer = loop.call_later(deadline_s, ticket.expire, deadline_s)
         line.put(ticket)
         try:
             return await ticket.future
         except asyncio.CancelledError:
-            ticket.give_up()
+            if not ticket.claim():
+                line.take_back(ticket.outcome)
             raise
         finally:
             timer.cancel()
@@ -112,100 +112,95 @@ class Committer:
 
 
 class _Ticket:
-    """An operation in the line."""
+    """An operation in the line. Its answer and whoever gives up waiting race for the claim."""
 
-    __slots__ = ("operation",)
+    __slots__ = ("_claim", "operation", "outcome")
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anyone still waits for it; a hold that nobody waits for is not asked for."""
-        return True
-
-
-class _CallbackTicket(_Ticket):
-    __slots__ = ("answered",)
-
-    def __init__(self, operation: Operation, answered: Callable[[Outcome], None]) -> None:
-        super().__init__(operation)
-        self.answered = answered
-
-
-class _ThreadTicket(_Ticket):
-    """A thread waits. Its deadline and the answer race for the claim."""
-
-    __slots__ = ("_claim", "_outcome", "woken")
-
-    def __init__(self, operation: Operation) -> None:
-        super().__init__(operation)
+        self.outcome: Outcome | None = None
         self._claim = threading.Lock()
-        self._outcome: Outcome | None = None
-        self.woken = threading.Lock()
-        self.woken.acquire()
 
     @property
     def wanted(self) -> bool:
-        return not self._claim.locked()
+        """Whether to ask for it; a hold that nobody waits for any more is not asked for."""
+        return not self._claim.locked() or not isinstance(self.operation, Hold)
 
     def claim(self) -> bool:
         """Decide what becomes of the ticket; only the first one may."""
         return self._claim.acquire(blocking=False)
 
     def answer(self, outcome: Outcome) -> bool:
-        """Wake the thread; False when it has given up."""
-        if not self.claim():
-            return False
-        self._outcome = outcome
-        self.woken.release()
+        """Give the answer; False when nobody waits for it any more."""
+        self.outcome = outcome  # before the claim: who finds it claimed finds the answer
+        return self.claim()
+
+
+class _CallbackTicket(_Ticket):
+    """Nobody waits; a function is called."""
+
+    __slots__ = ("answered",)
+
+    def __init__(self, operation: Operation, answered: Callable[[Outcome], None]) -> None:
+        super().__init__(operation)
+        self.answered = answered
+
+    def answer(self, outcome: Outcome) -> bool:
+        self.answered(outcome)
         return True
 
-    def outcome(self) -> Outcome:
-        """The answer, which is there or will be in a moment."""
-        while self._outcome is None:
-            self.woken.acquire()
-        return self._outcome
+
+class _ThreadTicket(_Ticket):
+    """A thread waits."""
+
+    __slots__ = ("_woken",)
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def answer(self, outcome: Outcome) -> bool:
+        is_first = super().answer(outcome)
+        if is_first:
+            self._woken.release()
+        return is_first
+
+    def wait(self, deadline_s: float) -> Outcome:
+        """The answer, or that it did not come in time."""
+        if not self._woken.acquire(timeout=deadline_s) and self.claim():
+            return _too_late(deadline_s)
+        return self.outcome or _too_late(deadline_s)
 
 
 class _LoopTicket(_Ticket):
-    """A task of an event loop waits. Everything but the queueing happens in the loop's thread."""
+    """A task of an event loop waits; the loop itself is woken by the line, once for many tickets."""
 
-    __slots__ = ("future", "line", "loop")
+    __slots__ = ("future", "loop")
 
-    def __init__(self, operation: Operation, loop: asyncio.AbstractEventLoop, line: "_Line") -> None:
+    def __init__(self, operation: Operation, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(operation)
         self.loop = loop
-        self.line = line
         self.future: asyncio.Future[Answer] = loop.create_future()
 
-    @property
-    def wanted(self) -> bool:
-        return not self.future.done()
-
-    def answer(self, outcome: Outcome) -> None:
-        """Wake the task, or take the hold back when it has given up."""
-        if self.future.done():
-            self.line.take_back(outcome)
-        elif isinstance(outcome, LedgerUnavailable):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
+    def wake(self) -> None:
+        """Hand the answer to the task, in the thread of its loop."""
+        if self.future.done():  # cancelled in the meantime: who cancelled has seen to it
+            return
+        if isinstance(self.outcome, LedgerUnavailable):
+            self.future.set_exception(self.outcome)
+        elif self.outcome is not None:
+            self.future.set_result(self.outcome)
 
     def expire(self, deadline_s: float) -> None:
-        """Give up at the deadline."""
-        if not self.future.done():
+        """Give up at the deadline, unless the answer is on its way."""
+        if self.claim() and not self.future.done():
             self.future.set_exception(_too_late(deadline_s))
 
-    def give_up(self) -> None:
-        """The task was cancelled, perhaps just after the answer had come."""
-        if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
-            self.line.take_back(self.future.result())
 
-
-def _answer_together(tickets: Sequence[tuple[_LoopTicket, Outcome]]) -> None:
-    for ticket, outcome in tickets:
-        ticket.answer(outcome)
+def _wake_together(tickets: Sequence[_LoopTicket]) -> None:
+    for ticket in tickets:
+        ticket.wake()
 
 
 # ── the line and its thread ─────────────────────────────────────────────────────────────────────
@@ -237,7 +232,7 @@ class _Line:
                     self._thread = threading.Thread(target=self._run, name="farthing-committer", daemon=True)
                     self._thread.start()
 
-    def take_back(self, outcome: Outcome) -> None:
+    def take_back(self, outcome: Outcome | None) -> None:
         """Drop a hold that was granted to someone who no longer waits, as if it had not been asked for."""
         if isinstance(outcome, Held):
             at_us = self._clock()
@@ -249,6 +244,7 @@ class _Line:
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
+            self._serve([])  # what the last batch left to take back
             farewell = SettleDead(owner=self.identity.owner, at_us=self._clock(), rule="owner_stopped")
             _apply_alone(self._store, farewell)
 
@@ -256,15 +252,28 @@ class _Line:
         while True:
             tickets, is_last = self._wait_for_work()
             if tickets or self._clock() >= self._renew_at_us:
-                try:
-                    with self._store.turn():
-                        is_last = self._take(tickets) or is_last
-                        self._commit(tickets)
-                except LedgerUnavailable as error:
-                    self._answer(tickets, [error] * len(tickets))
+                is_last = self._serve(tickets) or is_last
             if is_last:
                 return
             self._keep_house()
+
+    def _serve(self, tickets: list[_Ticket]) -> bool:
+        """Wait for our turn, commit what is queued by then, answer; whether to end."""
+        is_last = False
+        outcomes: Sequence[Outcome] | None = None
+        try:
+            with self._store.turn():
+                is_last = self._take(tickets)
+                tickets[:] = [ticket for ticket in tickets if ticket.wanted]
+                outcomes = self._commit(tickets)
+        except LedgerUnavailable as error:
+            outcomes = [error] * len(tickets)
+        finally:
+            # Whatever happens, even what should not, everyone who waits is told; not in our turn,
+            # which other processes are waiting for.
+            failed = LedgerUnavailable("the ledger's committer failed")
+            self._answer(tickets, [failed] * len(tickets) if outcomes is None else outcomes)
+        return is_last
 
     def _wait_for_work(self) -> tuple[list[_Ticket], bool]:
         """The first thing in the queue, or nothing when none came for a while; and whether to end."""
@@ -281,45 +290,36 @@ class _Line:
                 ticket = self._queue.get_nowait()
                 if ticket is None:
                     return True
-                if ticket.wanted or not isinstance(ticket.operation, Hold):
-                    tickets.append(ticket)
+                tickets.append(ticket)
         except Empty:
             pass
         return False
 
-    def _commit(self, tickets: Sequence[_Ticket]) -> None:
+    def _commit(self, tickets: Sequence[_Ticket]) -> Sequence[Outcome]:
+        """Apply operations together, with a renewal of our lease when it is time."""
         operations = [ticket.operation for ticket in tickets]
         now_us = self._clock()
-        if now_us >= self._renew_at_us:
-            operations.append(self.identity.renew(now_us))
-        if not operations:
-            return
-        # Whatever happens, even what should not, everyone who waits is told.
-        outcomes: Sequence[Outcome] = [LedgerUnavailable("the ledger's committer failed")] * len(operations)
-        try:
-            outcomes = _apply_together(self._store, operations)
-        finally:
-            self._answer(tickets, outcomes[: len(tickets)])
-        if len(operations) > len(tickets) and not isinstance(outcomes[-1], LedgerUnavailable):
+        if now_us < self._renew_at_us:
+            return _apply_together(self._store, operations)
+        outcomes = _apply_together(self._store, [*operations, self.identity.renew(now_us)])
+        if not isinstance(outcomes[-1], LedgerUnavailable):
             self._renew_at_us = now_us + _RENEW_EVERY_US
+        return outcomes[:-1]
 
     def _answer(self, tickets: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
         """Tell everyone who waits; an event loop is woken once, however many of its tasks wait."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_LoopTicket, Outcome]]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[_LoopTicket]] = {}
         for ticket, outcome in zip(tickets, outcomes, strict=True):
-            if isinstance(ticket, _LoopTicket):
-                by_loop.setdefault(ticket.loop, []).append((ticket, outcome))
-            elif isinstance(ticket, _ThreadTicket):
-                if not ticket.answer(outcome):
-                    self.take_back(outcome)
-            elif isinstance(ticket, _CallbackTicket):
-                ticket.answered(outcome)
-        for loop, answered in by_loop.items():
+            if not ticket.answer(outcome):
+                self.take_back(outcome)
+            elif isinstance(ticket, _LoopTicket):
+                by_loop.setdefault(ticket.loop, []).append(ticket)
+        for loop, waiting in by_loop.items():
             try:
-                loop.call_soon_threadsafe(_answer_together, answered)
+                loop.call_soon_threadsafe(_wake_together, waiting)
             except RuntimeError:  # the loop was closed; nobody waits any more
-                for _, outcome in answered:
-                    self.take_back(outcome)
+                for ticket in waiting:
+                    self.take_back(ticket.outcome)
 
     def _keep_house(self) -> None:
         now_us = self._clock()
@@ -366,12 +366,6 @@ def _apply_together(store: Store, operations: Sequence[Operation]) -> Sequence[O
 
 def _apply_alone(store: Store, operation: Operation) -> Outcome:
     return _apply_together(store, [operation])[0]
-
-
-def _unless_failed(outcome: Outcome) -> Answer:
-    if isinstance(outcome, LedgerUnavailable):
-        raise outcome
-    return outcome
 
 
 def _too_late(deadline_s: float) -> LedgerUnavailable:

@@ -220,13 +220,22 @@ class _OpenFiles:
         self._all_readers: list[sqlite3.Connection] = []
         self.queue = FileQueue(path.with_name(path.name + "-lock"), deadline_s=deadline_s)
         _open_files.add(self)
+        self.writer = self._connect()
+        try:
+            self._prepare(full_sync=full_sync)
+        except (sqlite3.Error, LedgerUnavailable):
+            self.close()
+            raise
+
+    def _prepare(self, *, full_sync: bool) -> None:
+        """Make the file a ledger of today's schema; one process at a time."""
         self.queue.enter()
         try:
-            self.writer = self._connect()
             self.writer.execute("PRAGMA journal_mode = WAL")
-            self.writer.execute("PRAGMA wal_autocheckpoint = 4000")
             self.writer.execute("PRAGMA synchronous = FULL" if full_sync else "PRAGMA synchronous = NORMAL")
-            migrate(self.writer, path)
+            # Most pages of a batch are the same few; a longer journal copies them back less often.
+            self.writer.execute("PRAGMA wal_autocheckpoint = 4000")
+            migrate(self.writer, self.path)
         finally:
             self.queue.leave()
 
