@@ -34,8 +34,8 @@ def lines(process: subprocess.Popen[str]) -> Iterator[list[str]]:
 
 
 def test_four_processes_race_for_one_budget_and_end_exactly_at_its_limit(ledger_file: Path) -> None:
-    limit = 10 * DOLLAR
-    processes = [start(ledger_file, f"p{number}", calls=400, limit=limit) for number in range(4)]
+    limit = 5 * DOLLAR
+    processes = [start(ledger_file, f"p{number}", calls=120, limit=limit) for number in range(4)]
     said = [line for process in processes for line in lines(process)]
 
     assert [process.wait() for process in processes] == [0] * 4

@@ -1,7 +1,10 @@
 """The store that forgets at the end of the process: dictionaries under one lock."""
 
 import copy
+import os
 import threading
+import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
@@ -24,12 +27,21 @@ from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, slice_of
 
+ENTRIES_KEPT = 10_000
+
 
 class MemoryStore:
-    """The reference: the same rules as every store, and nothing to go wrong between them and the rows."""
+    """The reference: the same rules as every store, and nothing to go wrong between them and the rows.
 
-    def __init__(self) -> None:
+    entries_kept: entries that can be asked for one by one. Older ones live on in the sums only, so
+    that a process may run for months.
+    """
+
+    def __init__(self, *, entries_kept: int = ENTRIES_KEPT) -> None:
         self._lock = threading.RLock()
+        self._entries_kept = entries_kept
+        self._folded_settled: Counter[str] = Counter()
+        self._folded = Page()
         self._accounts: dict[str, Account] = {}
         self._drafts: dict[str, Draft] = {}
         self._entries: dict[tuple[str, bool], EntryRow] = {}
@@ -37,6 +49,7 @@ class MemoryStore:
         self._owners: dict[str, Owner] = {}
         self._keys: dict[str, KeyRow] = {}
         self._facts: dict[str, str] = {}
+        _stores.add(self)
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
         """Apply a batch in order, as one step that others see whole or not at all."""
@@ -71,6 +84,9 @@ class MemoryStore:
             del self._drafts[call_id]
         for entry in page.written:
             self._entries[entry.call_id, entry.correction] = entry
+        while len(self._entries) > self._entries_kept:
+            oldest, _ = next(iter(self._entries))
+            self._fold(self._entries.pop((oldest, False)), self._entries.pop((oldest, True), None))
         self._rollups.merge(page.rollups)
         for owner in page.forgotten:
             self._owners.pop(owner, None)
@@ -82,6 +98,12 @@ class MemoryStore:
                 renewed_at_us=renew.at_us,
                 until_us=renew.until_us,
             )
+
+    def _fold(self, first: EntryRow, correction: EntryRow | None) -> None:
+        """Forget a call, but not what it adds to the sums."""
+        _add_up(first, None, self._folded_settled, self._folded)
+        if correction is not None:
+            _add_up(correction, first, self._folded_settled, self._folded)
 
     def balance(self, account: str) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
@@ -194,13 +216,11 @@ class MemoryStore:
         """Recompute every balance and roll-up from the entries; empty when all agree."""
         with self._lock:
             again = Page()
-            settled = dict.fromkeys(self._accounts, 0)
-            held = dict.fromkeys(self._accounts, 0)
+            again.rollups.merge(self._folded.rollups)
+            settled, held = Counter(self._folded_settled), Counter[str]()
             for entry in self._entries.values():
-                for name, amount in entry.booked:
-                    settled[name] += amount
                 replaced = self._entries[entry.call_id, False] if entry.correction else None
-                again.add_to_rollups(entry, replaces=replaced)
+                _add_up(entry, replaced, settled, again)
             for draft in self._drafts.values():
                 for name, amount in draft.amounts:
                     held[name] += amount
@@ -249,6 +269,12 @@ class MemoryStore:
         """Nothing to let go of: what was remembered lives as long as the store."""
 
 
+def _add_up(entry: EntryRow, replaces: EntryRow | None, settled: Counter[str], page: Page) -> None:
+    for name, amount in entry.booked:
+        settled[name] += amount
+    page.add_to_rollups(entry, replaces=replaces)
+
+
 def _contains(account: Account, at_us: int | None) -> bool:
     if at_us is None:
         return True
@@ -258,3 +284,16 @@ def _contains(account: Account, at_us: int | None) -> bool:
 
 def _differing(what: str, expected: int, found: int) -> list[Difference]:
     return [] if expected == found else [Difference(what=what, expected=expected, found=found)]
+
+
+# A lock that another thread held at a fork would stay locked in the child for ever.
+_stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
+
+
+def _unlock_inherited() -> None:
+    for store in _stores:
+        store._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_inherited)
