@@ -102,7 +102,7 @@ def read_headers(headers: Headers, query: bytes) -> Incoming:
             encoding = value.strip().lower()
         elif name == b"content-length" and value.isdigit():
             length = int(value)
-    if b"key=" in query:
+    if _may_hold_key(query):
         credentials.update(value for name, value in parse_qsl(query.decode("latin-1")) if name == "key")
     if len(credentials) > 1:
         raise TwoCredentials("two different keys were sent; send one")
@@ -152,11 +152,16 @@ def label_text(value: object) -> str | None:
     return None
 
 
+def _may_hold_key(query: bytes) -> bool:
+    """Say whether a query is worth parsing for a key; an escape may spell its name too."""
+    return b"key=" in query or b"%" in query
+
+
 def query_upstream(query: bytes) -> str:
     """The caller's query without its key."""
     if not query:
         return ""
-    if b"key=" not in query:
+    if not _may_hold_key(query):
         return query.decode("latin-1")
     kept = [
         (name, value)
