@@ -80,7 +80,7 @@ class Committer:
         line = self._line()
         ticket = _LoopTicket(operation, loop)
         timer = loop.call_later(deadline_s, ticket.expire, deadline_s)
-        line.put(ticket)
+        line.put_after_turn(ticket)
         try:
             return await ticket.future
         except asyncio.CancelledError:
@@ -220,6 +220,7 @@ class _Line:
         self._renew_at_us = 0
         self._look_at_us = 0
         self._unreturned: list[Operation] = []
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_LoopTicket]] = {}
 
     def put(self, ticket: _Ticket) -> None:
         """Queue an operation; the thread is started by the first one."""
@@ -231,6 +232,26 @@ class _Line:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = threading.Thread(target=self._run, name="farthing-committer", daemon=True)
                     self._thread.start()
+
+    def put_after_turn(self, ticket: "_LoopTicket") -> None:
+        """Queue an operation once its loop has served all that is ready now.
+
+        What calls of one turn of the loop ask for then goes together: one wake-up, one transaction.
+        """
+        gathered = self._gathered.get(ticket.loop)
+        if gathered is None:
+            self._gathered[ticket.loop] = [ticket]
+            ticket.loop.call_soon(self._put_gathered, ticket.loop)
+        else:
+            gathered.append(ticket)
+
+    def _put_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        for ticket in self._gathered.pop(loop):
+            try:
+                self.put(ticket)
+            except LedgerUnavailable as error:
+                if ticket.answer(error):
+                    ticket.wake()
 
     def take_back(self, outcome: Outcome | None) -> None:
         """Drop a hold that was granted to someone who no longer waits, as if it had not been asked for."""
