@@ -42,6 +42,9 @@ _AT_SHORT = {
     AtLimit.OBSERVE: AtShort.PASS,
 }
 
+_CLAIMS_REMEMBERED = 10_000
+_money_claims: dict[tuple[str, int, str | None, str, AtLimit], Claim] = {}
+
 FAMILY_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 
@@ -62,7 +65,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 def priced_provider(prices: PriceBook, target: Target, model: str, family: str) -> str:
     """The provider whose price list holds for a model at a target; a simulator charges like the real one."""
-    if not target.simulated:
+    if not target.simulated or target.stands_for is not None:
         return target.billed_as
     known = prices.known(model)
     usual = FAMILY_PROVIDERS[family]
@@ -195,6 +198,18 @@ def _claims(
 
 
 def _money_claim(payer: Payer) -> Claim:
+    """The claim of a payer; nearly every call has the same ones as the call before it."""
+    budget, window = payer.budget, payer.window
+    key = (budget.name, budget.limit_nanodollars, payer.value, window.key, payer.at_limit)
+    claim = _money_claims.get(key)
+    if claim is None:
+        if len(_money_claims) >= _CLAIMS_REMEMBERED:
+            _money_claims.clear()
+        claim = _money_claims[key] = _new_money_claim(payer)
+    return claim
+
+
+def _new_money_claim(payer: Payer) -> Claim:
     budget, window = payer.budget, payer.window
     return Claim(
         account=account_name(budget.name, payer.value, window.key),
