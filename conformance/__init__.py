@@ -1,0 +1,1 @@
+"""Recorded traffic of real providers, sent through a running gateway and compared with its ledger."""
