@@ -53,9 +53,7 @@ class CommandLine(typer.core.TyperGroup):
                 given, prog_name, complete_var, standalone_mode=False, windows_expand_args=False, **extra
             )
         except typer.TyperException as error:
-            # An empty message means that help was asked for and has been shown.
-            if str(error.format_message()):
-                tell(CommandError(error.format_message(), fix=_help_line(error)), as_json=as_json)
+            _tell_wrong_use(error, as_json=as_json)
             code = WRONG_USE
         except typer.Abort:
             code = ANSWER_IS_NO
@@ -114,9 +112,14 @@ def _system_error(error: OSError) -> CommandError:
     return CommandError(f"{what}{reason}", fix=fixes.get(error.errno or 0, ""))
 
 
-def _help_line(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"see  {context.command_path} --help" if context is not None else ""
+def _tell_wrong_use(error: typer.TyperException, *, as_json: bool) -> None:
+    """Tell of an unknown command or option; a noun without its verb shows what there is."""
+    context, message = getattr(error, "ctx", None), error.format_message()
+    if context is not None and message == context.get_help():
+        typer.echo(message, err=True)
+        return
+    fix = f"see  {context.command_path} --help" if context is not None else ""
+    tell(CommandError(message, fix=fix), as_json=as_json)
 
 
 def tell(error: CommandError, *, as_json: bool) -> None:

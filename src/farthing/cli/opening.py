@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farthing.cli.door import CommandError
-from farthing.cli.screen import remark
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
@@ -74,7 +73,6 @@ def open_ledger(
                 why="farthing serve and farthing key create make it; nothing else does",
                 fix="start  farthing serve  once, or name the ledger in use with --ledger URL",
             )
-        remark(f"No ledger at {file} yet: farthing serve and farthing key create make it.")
         url = "memory://"
     store = open_store(url)
     try:

@@ -17,8 +17,6 @@ from farthing.domain.errors import PolicyError
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
 
-# How people indent lists: (indent, offset of the dash). What fits the file best is used.
-_LIST_MANNERS = ((4, 2), (2, 0))
 _NEVER_WRAP = 1_000_000
 
 
@@ -56,20 +54,31 @@ def declare_price(
 
 
 def with_price(text: str, model: str, rates: Mapping[str, str], provider: str | None) -> str:
-    """Add a price to the text of a policy, or put it in the place of an earlier one."""
-    yaml = _yaml_like(text)
-    document = yaml.load(text)
-    if "prices" not in document:
-        document["prices"] = CommentedMap()
-        document.yaml_set_comment_before_after_key(
-            "prices", before="\nUSD per million tokens, over the bundled prices"
-        )
+    """Add a price to the text of a policy, or put it in the place of an earlier one.
+
+    Only the lines of the prices section are written anew: all others stay byte for byte.
+    """
+    document = _yaml().load(text)
     entry = CommentedMap({name: _as_typed(amount) for name, amount in rates.items()})
     if provider is not None:
         entry["provider"] = provider
     entry.fa.set_flow_style()
-    document["prices"][model] = entry
-    return _dumped(yaml, document)
+    if "prices" not in document and not document.fa.flow_style():
+        section = _dumped({"prices": {model: entry}})
+        return f"{text.rstrip()}\n\n# USD per million tokens, over the bundled prices\n{section}"
+    document.setdefault("prices", CommentedMap())[model] = entry
+    if document.fa.flow_style():
+        return _dumped(document)
+    lines = text.splitlines(keepends=True)
+    begin, end = _section(document, "prices", len(lines))
+    return "".join(lines[:begin]) + _dumped({"prices": document["prices"]}) + "".join(lines[end:])
+
+
+def _section(document: CommentedMap, name: str, line_count: int) -> tuple[int, int]:
+    """The lines from a section's key up to the next key, the comments between them included."""
+    begin: int = document.lc.key(name)[0]
+    later = [line for key in document if (line := document.lc.key(key)[0]) > begin]
+    return begin, min(later, default=line_count)
 
 
 def _prices_in(path: Path) -> Mapping[str, object]:
@@ -83,25 +92,14 @@ def _as_typed(amount: str) -> object:
     return YAML().load(amount.replace("$", "").replace(",", "").strip())
 
 
-def _yaml_like(text: str) -> YAML:
-    """The manner of writing that changes the fewest lines of a text."""
-
-    def lines_changed(yaml: YAML) -> int:
-        again = _dumped(yaml, yaml.load(text)).splitlines()
-        return len(set(text.splitlines()) ^ set(again))
-
-    return min((_yaml(*manner) for manner in _LIST_MANNERS), key=lines_changed)
-
-
-def _yaml(indent: int, offset: int) -> YAML:
+def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _NEVER_WRAP
-    yaml.indent(mapping=2, sequence=indent, offset=offset)
     return yaml
 
 
-def _dumped(yaml: YAML, document: object) -> str:
+def _dumped(document: object) -> str:
     written = io.StringIO()
-    yaml.dump(document, written)
+    _yaml().dump(document, written)
     return written.getvalue().rstrip("\n") + "\n"

@@ -93,7 +93,7 @@ def _prepare(loaded: "Loaded", paths: Sequence[Path], url: str, address: str, wi
         trial = None
         if with_trial:
             now_us = time.time_ns() // 1_000
-            trial = make_trial(store, loaded.policy, at_us=now_us, options=_options_beside(paths, url))
+            trial = make_trial(store, loaded, at_us=now_us, options=_options_beside(paths, url))
     return Start(url=address, ledger=url, loaded=loaded, admin_token=admin_token, trial=trial)
 
 

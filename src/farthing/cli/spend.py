@@ -12,7 +12,7 @@ from rich.text import Text
 
 from farthing.cli import options, screen
 from farthing.cli.door import CommandError, command
-from farthing.cli.opening import open_ledger, policy_or_none
+from farthing.cli.opening import ledger_in_use, open_ledger, policy_or_none
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc, to_microseconds
 from farthing.ledger.entries import SpendRow
@@ -76,7 +76,7 @@ def spend(
         )
         return
     if not rows:
-        screen.line("Nothing was spent: no call is on this ledger in that time.")
+        screen.line(f"Nothing was spent: no call is on {ledger_in_use(ledger, policy)} in that time.")
         return
     columns = {**dict.fromkeys(dimensions, "left"), **_FIGURES}
     footer = [

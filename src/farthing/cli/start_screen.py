@@ -8,6 +8,7 @@ from farthing import __version__
 from farthing.cli import screen
 from farthing.cli.trial import Trial, trial_json, trial_lines
 from farthing.domain.money import dollars
+from farthing.domain.period import Period
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
@@ -86,13 +87,16 @@ def _models(environment: "Environment") -> str:
 
 
 def _budgets(environment: "Environment", budgets: "tuple[Budget, ...]") -> str:
-    told = [
-        f"{budget.name} {dollars(budget.limit_nanodollars)} {budget.period.value}"
-        + (f" per {budget.per}" if budget.per else "")
-        for budget in budgets
-        if _pays(budget, environment)
-    ]
+    told = [_limit(budget) for budget in budgets if _pays(budget, environment)]
     return "\n".join(told) or "none: its calls have no limit"
+
+
+def _limit(budget: "Budget") -> str:
+    """A limit in a few words: dev-month $750.00 monthly."""
+    text = f"{budget.name} {dollars(budget.limit_nanodollars)}"
+    if budget.period is Period.RUN:
+        return f"{text} for each run"
+    return f"{text} {budget.period.value}" + (f" for each {budget.per}" if budget.per else "")
 
 
 def _pays(budget: "Budget", environment: "Environment") -> bool:

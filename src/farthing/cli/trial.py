@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farthing.cli.opening import read_prices
+
 if TYPE_CHECKING:
+    from farthing.config.load import Loaded
     from farthing.ledger.store import Store
-    from farthing.policy.rules import Environment, Policy
+    from farthing.policy.rules import Environment, Policy, Target
+    from farthing.prices.book import PriceBook
 
 LABEL = "try"
 _ENVIRONMENTS = ("development", "production")
@@ -34,8 +38,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     options: str = ""
 
 
-def make_trial(store: "Store", policy: "Policy", *, at_us: int, options: str) -> Trial:
+def make_trial(store: "Store", loaded: "Loaded", *, at_us: int, options: str) -> Trial:
     """Make a key for development and one for production; keys of earlier trials are revoked."""
+    policy, prices = loaded.policy, read_prices(loaded)
     names = [name for name in _ENVIRONMENTS if name in policy.environments] or list(policy.environments)[:2]
     rows = store.keys()
     for row in rows:
@@ -44,7 +49,7 @@ def make_trial(store: "Store", policy: "Policy", *, at_us: int, options: str) ->
     keys = tuple(
         TrialKey(
             environment=name,
-            model=_model(policy, policy.environments[name]),
+            model=_model(policy, policy.environments[name], prices),
             secret=_key(store, policy, name, at_us),
         )
         for name in names
@@ -69,19 +74,26 @@ def _key(store: "Store", policy: "Policy", environment: str, at_us: int) -> str:
     return secret
 
 
-def _model(policy: "Policy", environment: "Environment") -> str:
-    """A model that the environment may ask for in OpenAI's dialect; auto where no target names one."""
+def _model(policy: "Policy", environment: "Environment", prices: "PriceBook") -> str:
+    """A model that the environment may ask for in OpenAI's dialect; auto where none is sure to be served."""
     from farthing.policy.names import names_model
 
+    allow = environment.allow
     for target in policy.targets:
-        serves = "openai" in target.families and (
-            not target.environments or environment.name in target.environments
-        )
-        if target.model is None or not serves:
+        elsewhere = target.environments and environment.name not in target.environments
+        if elsewhere or "openai" not in target.families:
             continue
-        if environment.allow is None or any(names_model(entry, target.model) for entry in environment.allow):
-            return target.model
+        served = (
+            [target.model] if target.model else [name for name in allow or () if _lists(prices, target, name)]
+        )
+        for name in served:
+            if allow is None or any(names_model(entry, name) for entry in allow):
+                return name
     return "auto"
+
+
+def _lists(prices: "PriceBook", target: "Target", model: str) -> bool:
+    return target.billed_as in prices.known(model)
 
 
 def trial_lines(trial: Trial, url: str) -> Iterator[str]:

@@ -1,0 +1,43 @@
+"""farthing policy: check and schema."""
+
+from pathlib import Path
+
+from tests.cli.conftest import POLICY, CommandLine, told
+
+
+def test_a_policy_that_makes_sense_passes(farthing: CommandLine, company: Path) -> None:
+    result = farthing("policy", "check", "--json")
+
+    assert result.exit_code == 0
+    answer = told(result)
+    assert answer["ok"] is True
+    assert len(answer["digest"]) == 16
+    assert any("OPENAI_API_KEY is not set" in notice for notice in answer["notices"])
+
+
+def test_a_rule_that_cannot_do_what_was_meant_is_an_error(farthing: CommandLine, company: Path) -> None:
+    wrong = POLICY.replace("    rate_limit: 10/minute", "    downgrade: {gpt-4o: gpt-4.1}", 1)
+    (company / "farthing.yaml").write_text(wrong, encoding="utf-8")
+
+    result = farthing("policy", "check", "--json")
+
+    assert result.exit_code == 1
+    worst = told(result)["findings"][0]
+    assert worst["severity"] == "error"
+    assert "gpt-4.1" in worst["message"]
+    assert worst["fix"]
+    assert "error" in farthing("policy", "check").stdout
+
+
+def test_several_files_are_one_policy(farthing: CommandLine, company: Path) -> None:
+    (company / "more.yaml").write_text("environments: {sandbox: {}}\n", encoding="utf-8")
+
+    result = farthing("policy", "check", "--policy", "farthing.yaml", "--policy", "more.yaml")
+
+    assert "3 environments" in result.stdout
+
+
+def test_the_schema_describes_the_file(farthing: CommandLine) -> None:
+    schema = told(farthing("policy", "schema", "--json"))
+
+    assert {"environments", "budgets", "providers", "prices"} <= schema["properties"].keys()
