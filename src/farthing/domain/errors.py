@@ -86,12 +86,16 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refused(FarthingError):
-    """The call was not made. No hold is left behind and nothing was spent."""
+    """The call was not made. No hold is left behind and nothing was spent.
 
-    def __init__(self, refusal: Refusal) -> None:
+    call_id: the call whose entry tells of it; None where no entry was written.
+    """
+
+    def __init__(self, refusal: Refusal, call_id: str | None = None) -> None:
         super().__init__(f"{refusal.message}. {refusal.fix}")
         self.refusal = refusal
+        self.call_id = call_id
 
-    def __reduce__(self) -> tuple[type["Refused"], tuple[Refusal]]:
+    def __reduce__(self) -> tuple[type["Refused"], tuple[Refusal, str | None]]:
         """Cross process borders whole."""
-        return (type(self), (self.refusal,))
+        return (type(self), (self.refusal, self.call_id))

@@ -181,7 +181,7 @@ class Governor:
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
             self._memory.remember(call, refusal, answer)
-            raise Refused(refusal)
+            raise Refused(refusal, call.call_id)
         assert isinstance(answer, Held)
         quote = prepared.quotes[answer.offer]
         cap = answer.output_cap if answer.clamped else quote.output_cap
@@ -222,7 +222,7 @@ class Governor:
         """Write the row of a refusal that needed no ledger, without making the caller wait for it."""
         self._memory.remember(call, refusal, None)
         self.record_refusal(call, refusal)
-        return Refused(refusal)
+        return Refused(refusal, call.call_id)
 
     def record_refusal(self, call: Call, refusal: Refusal, *, count: int = 1) -> None:
         """Put a refusal on the ledger; it costs nothing and waits for nobody."""

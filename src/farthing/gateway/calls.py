@@ -71,7 +71,10 @@ class Calls:
             await self._serve(scope, receive, send, surface)
         except Refused as refused:
             self._counters.refused[refused.refusal.reason] += 1
-            await _send_rejection(send, reject_refusal(surface.family, surface.dialect.name, refused.refusal))
+            rejection = reject_refusal(
+                surface.family, surface.dialect.name, refused.refusal, call_id=refused.call_id
+            )
+            await _send_rejection(send, rejection)
         except BadRequest as error:
             self._counters.bad_requests += 1
             rejection = reject(
