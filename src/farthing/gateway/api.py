@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from farthing.config.build import Running
@@ -16,6 +17,8 @@ from farthing.ledger.store import Store
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+Elsewhere = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ADMIN_PREFIX = "fa-"
 _TOKEN_FACT = "admin_token_sha256"  # noqa: S105 - the name under which its hash is kept
@@ -37,10 +40,15 @@ class AdminApi:
     """Checks who asks before anything of /api is served.
 
     The admin token sees and does everything here; a call key sees only its own calls and spend.
+
+    elsewhere: answers paths under /api that are not ours; Ollama's /api/chat is one.
     """
 
-    def __init__(self, running: Running, *, admin_sha256: str, identities: Identities) -> None:
+    def __init__(
+        self, running: Running, *, admin_sha256: str, identities: Identities, elsewhere: Elsewhere
+    ) -> None:
         self._running = running
+        self._elsewhere = elsewhere
         self._identities = identities
         self._admin_sha256 = admin_sha256
         self._app: FastAPI | None = None
@@ -83,7 +91,9 @@ class AdminApi:
     def _build(self) -> "FastAPI":
         from farthing.gateway.api_routes import build_api
 
-        return build_api(self._running)
+        app = build_api(self._running)
+        app.router.default = self._elsewhere
+        return app
 
 
 def _credential(scope: Scope) -> str | None:

@@ -46,7 +46,12 @@ class Gateway:
         self._answer_seconds = answer_seconds
         self._worker = worker
         self._metrics_open = metrics_open
-        self._api = AdminApi(running, admin_sha256=admin_sha256, identities=self._identities)
+        self._api = AdminApi(
+            running,
+            admin_sha256=admin_sha256,
+            identities=self._identities,
+            elsewhere=self._unmetered_path,
+        )
         self._surfaces: dict[tuple[str, str], Surface | None] = {}
         self._background: list[asyncio.Task[None]] = []
         self._upstream: Upstream | None = None
@@ -104,9 +109,9 @@ class Gateway:
             body = b"" if method == "HEAD" else _welcome()
             await send_whole(send, 200, [_JSON, *_PRIVATE], body)
         else:
-            await self._unmetered_path(scope, send)
+            await self._unmetered_path(scope, receive, send)
 
-    async def _unmetered_path(self, scope: Scope, send: Send) -> None:
+    async def _unmetered_path(self, scope: Scope, _: Receive, send: Send) -> None:
         self._counters.refused[Reason.UNMETERED_PATH] += 1
         family = _family_of(scope)
         refusal = Refusal(
