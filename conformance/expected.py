@@ -101,7 +101,7 @@ def agreement_of_costs(recording: Recording, entry: Json, book: PriceBook) -> st
 
     Raises AssertionError where they do not.
     """
-    theirs = Decimal(str(recording.told["expected_cost_usd"])) * 10**9
+    theirs = _nanodollars(recording.told["expected_cost_usd"])
     day = datetime.fromisoformat(recording.told["recorded_on"]).replace(tzinfo=UTC)
     price = _price(recording, book, to_microseconds(day))
     usage, tier = _usage(entry["usage"]), entry["service_tier"]
@@ -112,7 +112,7 @@ def agreement_of_costs(recording: Recording, entry: Json, book: PriceBook) -> st
     if ours.anomalies == ("no price for web_search",):
         parts = reported["cost_details"]
         tokens = parts["upstream_inference_prompt_cost"] + parts["upstream_inference_completions_cost"]
-        assert _same(ours.nanodollars, Decimal(str(round(tokens, 12))) * 10**9)
+        assert _same(ours.nanodollars, _nanodollars(round(tokens, 12)))
         assert "no price for web_search" in entry["anomalies"]
         return "exact for tokens; no fee for a search of this reseller in the book, marked on the entry"
     assert _same(ours.nanodollars, theirs), f"ours {ours.nanodollars}, theirs {theirs}"
@@ -126,10 +126,15 @@ def _agreement_with_perplexity(price: Price, usage: Usage, reported: Json) -> st
     fee = price.fees["request"]
     tokens = cost_nanodollars(usage, price).nanodollars - fee
     parts = (reported["input_tokens_cost"], reported["output_tokens_cost"])
-    theirs = sum(Decimal(str(part)) * 10**9 for part in parts)
+    theirs = sum((_nanodollars(part) for part in parts), Decimal(0))
     assert abs(tokens - theirs) <= len(parts) * _ROUNDED_TO / 2
-    assert Decimal(fee) >= Decimal(str(reported["request_cost"])) * 10**9
+    assert fee >= _nanodollars(reported["request_cost"])
     return "tokens exact to its rounding of 1e-5 USD; its fee depends on the search, ours is the largest"
+
+
+def _nanodollars(dollars: float) -> Decimal:
+    """Read a reported amount by the digits that the provider wrote."""
+    return Decimal(repr(dollars)).scaleb(9)
 
 
 def _same(ours: int, theirs: Decimal) -> bool:

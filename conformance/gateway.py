@@ -14,6 +14,7 @@ from types import TracebackType
 from conformance.recordings import Json
 
 ADMIN_TOKEN = "fa-conformance"  # noqa: S105 - a token of this run only
+PROVIDER_SECRET = "provider-secret"  # noqa: S105
 READY_SECONDS_MAX = 20.0
 ANSWER_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 10.0
@@ -87,7 +88,7 @@ class RunningGateway:
 
     def __enter__(self) -> "RunningGateway":
         """Start it, and wait until it is ready."""
-        environ = os.environ | {"FARTHING_ADMIN_TOKEN": ADMIN_TOKEN, "REPLAY_KEY": "provider-secret"}
+        environ = os.environ | {"FARTHING_ADMIN_TOKEN": ADMIN_TOKEN, "REPLAY_KEY": PROVIDER_SECRET}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-c", _SERVE, str(self._policy), self._ledger, str(self._port)],

@@ -13,7 +13,7 @@ from conformance.expected import (
     usage_in,
     usages_beside,
 )
-from conformance.gateway import RunningGateway
+from conformance.gateway import PROVIDER_SECRET, RunningGateway
 from conformance.policy import BUDGET, has_bundled_price
 from conformance.recordings import (
     BACKGROUND,
@@ -51,14 +51,14 @@ def test_the_caller_receives_what_the_provider_sent(
 
 @named(SERVED)
 def test_the_provider_receives_what_the_caller_sent(
-    recording: Recording, conversations: Conversations
+    recording: Recording, conversations: Conversations, gateway: RunningGateway
 ) -> None:
     """The same members but for usage asked for and a cap inserted; never the caller's key."""
     (received,) = conversations.about(recording).received
 
     assert received.body == request_for_the_provider(recording, received)
-    assert "far-" not in json.dumps(received.headers)
-    assert "provider-secret" in json.dumps(received.headers)
+    assert gateway.key_of(recording.id) not in json.dumps(received.headers)
+    assert PROVIDER_SECRET in json.dumps(received.headers)
 
 
 @named(SERVED)
