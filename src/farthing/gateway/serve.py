@@ -2,7 +2,10 @@
 
 import ipaddress
 import os
+import signal
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import uvicorn
@@ -37,6 +40,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def serve(options: ServeOptions) -> None:
     """Serve until told to stop; a first SIGTERM or SIGINT lets open calls end."""
+    if threading.current_thread() is threading.main_thread():
+        # A single process raises the signal anew once it has stopped: to stop when asked is a success.
+        signal.signal(signal.SIGTERM, _exit_as_asked)
     os.environ[_OPTIONS] = msgspec.json.encode(options).decode()
     uvicorn.run(
         "farthing.gateway.serve:worker_app",
@@ -55,6 +61,10 @@ def serve(options: ServeOptions) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
+
+
+def _exit_as_asked(*_: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def worker_app() -> Gateway:
