@@ -91,18 +91,13 @@ def _money(lines: list[str], balances: Iterable[Balance]) -> None:
         for balance in balances
         if balance.unit is Unit.NANODOLLARS
     ]
-    for name, text, amount in (
-        ("spent", "Money settled in the current window", lambda row: row.settled),
-        ("held", "Money held by calls in flight", lambda row: row.held),
-        ("limit", "Limit of the current window", lambda row: row.limit),
+    for name, text, amounts in (
+        ("spent", "Money settled in the current window", [row.settled for _, row in rows]),
+        ("held", "Money held by calls in flight", [row.held for _, row in rows]),
+        ("limit", "Limit of the current window", [row.limit for _, row in rows]),
     ):
-        _family(
-            lines,
-            f"farthing_budget_{name}_usd",
-            "gauge",
-            text,
-            [(mark, decimal_text(amount(balance))) for mark, balance in rows],
-        )
+        samples = [(mark, decimal_text(amount)) for (mark, _), amount in zip(rows, amounts, strict=True)]
+        _family(lines, f"farthing_budget_{name}_usd", "gauge", text, samples)
 
 
 def _family(lines: list[str], name: str, kind: str, text: str, samples: list[tuple[str, str]]) -> None:
