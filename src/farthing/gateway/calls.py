@@ -168,6 +168,7 @@ class Calls:
         finally:
             # Cancelled by a stop that could not wait, or by an error of our own: book it all the same.
             exchange.relay.end(Ending.NEVER_CONNECTED if exchange.unsent else Ending.SHUTDOWN)
+            exchange.let_go()
             self._counters.ended[exchange.ending] += 1
 
     def _upstream_headers(self, incoming: Incoming, grant: Grant, family: str) -> list[tuple[str, str]]:
@@ -259,9 +260,11 @@ class _Exchange:
         self.stopped: Ending | None = None
         self.ending = Ending.SHUTDOWN
         self.relay = Relay(governor, grant, self._meter("application/json"))
+        self._answer: Answer | None = None
 
     def opened(self, answer: Answer, facts: RequestFacts) -> None:
         """Take note of the answer's head: from here on the provider has our request."""
+        self._answer = answer
         self.relay.status = answer.status
         self.streamed = facts.stream and answer.status < 300 and _is_stream(answer.content_type, self.surface)
         if self.streamed:
@@ -271,6 +274,11 @@ class _Exchange:
         """Remember how it ended, for the counters."""
         self.ending = ending
         return ending
+
+    def let_go(self) -> None:
+        """Close a connection whose answer was not read to its end; one that was is free already."""
+        if self._answer is not None:
+            self._answer.close()
 
     def _meter(self, content_type: str) -> Meter:
         return self.surface.dialect.meter(
