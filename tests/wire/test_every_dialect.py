@@ -142,14 +142,11 @@ def test_a_cap_is_never_raised_and_always_holds(path: str, own: list[int | None]
     assert all(rendered[name] <= value for name, value in asked.items())
 
 
-@given(
-    extra=st.dictionaries(
-        st.text(max_size=6).filter(
-            lambda name: name.casefold() not in ("n", "model", "stream", "input", "tools")
-        ),
-        st.text(max_size=6) | st.integers() | st.none(),
-    )
-)
+# No dialect judges a name that begins like this.
+strangers = st.text(max_size=6).map(lambda name: f"x-{name}")
+
+
+@given(extra=st.dictionaries(strangers, st.text(max_size=6) | st.integers() | st.none()))
 def test_what_is_sent_reads_like_what_was_judged(extra: dict[str, Any]) -> None:
     for path in (CHAT, RESPONSES, MESSAGES, COMPLETIONS, EMBEDDINGS):
         request = read(path, {"stream": True, **extra})
