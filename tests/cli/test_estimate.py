@@ -7,8 +7,6 @@ import pytest
 
 from tests.cli.conftest import CommandLine, complaint, told
 
-FREE_INPUT = "prices:\n  mine: {input: 1.00, output: 4.00}\n"
-
 
 def test_a_ceiling_is_input_bound_and_output_cap_at_their_rates(farthing: CommandLine, company: Path) -> None:
     farthing("price", "set", "mine", "--input", "1.00", "--output", "4.00")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from farthing.cli.examination import Check, bad, equal
+from farthing.cli.examination import Check, bad, equal, good
 from farthing.domain.money import decimal_text, dollars
 
 POLICY = """\
@@ -37,6 +38,7 @@ COST_NANODOLLARS = 100 * 1_000 + 500 * 4_000
 MESSAGE = "Say something of five hundred tokens, please. [[sim input=100 output=500]]"
 START_SECONDS_MAX = 30
 ANSWER_SECONDS_MAX = 30
+STOP_SECONDS_MAX = 10
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +82,18 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 
 def prove() -> Iterator[Check]:
     """Run the proof; each check is yielded as soon as it is known."""
-    from farthing.simulator.server import start_in_thread
-
+    try:
+        from farthing.simulator.server import start_in_thread
+    except ModuleNotFoundError as error:
+        yield bad(
+            "the gateway is installed", f"{error.name} is missing", fix="pip install 'farthing[gateway]'"
+        )
+        return
     with tempfile.TemporaryDirectory(prefix="farthing-doctor-") as folder:
         simulator = start_in_thread()
         try:
             with _gateway(Path(folder), simulator.openai_url) as patient:
-                yield equal("a gateway starts", "ready", "ready", f"ready in {patient.start_ms:,} ms")
+                yield good("a gateway starts", f"ready in {patient.start_ms:,} ms")
                 yield from _accrues(patient)
                 yield from _streams(patient)
                 yield from _stops_at_the_limit(patient)
@@ -169,16 +176,29 @@ def _gateway(folder: Path, provider_url: str) -> Iterator[Patient]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    # Who hangs instead of starting is ended, and what it printed so far is all there is.
+    watchdog = threading.Timer(START_SECONDS_MAX, serving.kill)
+    watchdog.start()
     try:
         told = _first_document(serving)
+        watchdog.cancel()
         port = int(str(told["url"]).rpartition(":")[2])
         start_ms = (time.monotonic_ns() - began) // 1_000_000
         yield Patient(
             port=port, key=key, admin_token=str(told["admin_token"]), ledger=ledger, start_ms=start_ms
         )
     finally:
+        watchdog.cancel()
         serving.terminate()
-        serving.communicate(timeout=START_SECONDS_MAX)
+        _wait(serving)
+
+
+def _wait(serving: "subprocess.Popen[str]") -> None:
+    try:
+        serving.communicate(timeout=STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        serving.kill()
+        serving.communicate()
 
 
 def _first_document(serving: "subprocess.Popen[str]") -> dict[str, object]:

@@ -5,7 +5,7 @@ import shlex
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -66,14 +66,22 @@ def serve(
     with (
         _simulator(loaded.policy) as simulator_url,
         _announced(start, host, port, as_json=as_json) as announcement,
+        suppress(KeyboardInterrupt),  # to stop when asked is a success
     ):
         serve_gateway(
             ServeOptions(
-                policy=tuple(str(path) for path in paths), ledger=url, host=host, port=port, workers=workers,
-                body_limit_mib=body_limit_mib, answer_seconds=answer_timeout, drain_seconds=drain_timeout,
-                simulator_url=simulator_url, log_level=log_level,
+                policy=tuple(str(path) for path in paths),
+                ledger=url,
+                host=host,
+                port=port,
+                workers=workers,
+                body_limit_mib=body_limit_mib,
+                answer_seconds=answer_timeout,
+                drain_seconds=drain_timeout,
+                simulator_url=simulator_url,
+                log_level=log_level,
             )
-        )  # fmt: skip
+        )
     if not announcement.made:
         raise CommandError(
             "the gateway stopped before it could answer", why="its log is above", exit_code=ANSWER_IS_NO
