@@ -71,18 +71,18 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def random_calls(
-    count: int, keys: Sequence[str], *, seed: int, output_tokens: int = 6_000, models: Sequence[str] = ()
+    count: int, keys: Sequence[str], *, seed: int, output_tokens: int = 6_000, first: int = 1
 ) -> list[PlannedCall]:
     """Calls of random cost, some streamed, over several keys, labels, models and two dialects."""
     dice = random.Random(seed)
     planned = []
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         cap = dice.randint(300, output_tokens)
         planned.append(
             PlannedCall(
                 number=number,
                 key=dice.choice(keys),
-                model=dice.choice(models or ("gpt-4o", "penny-model", "claude-haiku-4-5")),
+                model=dice.choice(("gpt-4o", "penny-model", "claude-haiku-4-5")),
                 output_cap=cap,
                 output_tokens=dice.randint(cap // 2, cap),
                 input_tokens=dice.randint(1, 200),

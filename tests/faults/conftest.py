@@ -16,7 +16,7 @@ FULL = os.environ.get("FARTHING_FAULTS") == "full"
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[Simulator]:
     """Simulated providers that log every call before they answer it, in a process of their own."""
-    with a_simulator(tmp_path / "upstream.jsonl") as running:
+    with a_simulator(tmp_path / "upstream.jsonl", "latency_ms=20") as running:
         yield running
 
 
