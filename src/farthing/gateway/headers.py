@@ -126,8 +126,8 @@ def _credential(name: bytes, value: bytes) -> str:
 def _read_tags(value: bytes) -> Tags:
     """Read X-Metering-Tags: a JSON object of scalars. What cannot be read is marked, never an error."""
     try:
-        decoded = _decode_json(value.decode("latin-1").encode("latin-1"))
-    except (msgspec.DecodeError, UnicodeError):
+        decoded = _decode_json(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Tags(invalid=True)
     if not isinstance(decoded, dict) or len(decoded) > LABELS_MAX:
         return Tags(invalid=True)
