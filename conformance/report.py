@@ -38,7 +38,7 @@ class Report:
         yield "cost, against the one that the provider reported, at the prices of the recording day:"
         for name, verdict in sorted(self.costs.items()):
             yield f"  {name}: {verdict}"
-        yield "marked on the entry by its pricing (a rate or fee that the book lacks, shares that contradict):"
+        yield "marked on the entry when priced (a rate or fee the book lacks, shares that contradict):"
         for name, anomalies in sorted(self.marked.items()):
             yield f"  {name}: {'; '.join(anomalies)}"
         yield f"price ours ({len(self.price_ours)}): {', '.join(sorted(self.price_ours))}"
