@@ -58,7 +58,8 @@ class Running:
         return True
 
     def close(self) -> None:
-        """Write what is queued and let go of the ledger."""
+        """Write what is queued, and what the ledger missed, and let go of it."""
+        self.governor.write_late()
         self.committer.stop()
         self.store.close()
 

@@ -1,5 +1,6 @@
 """Authorize a call, settle it, void it: the one journey that both doors take."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -28,6 +29,7 @@ from farthing.ledger.entries import (
     Unit,
     Void,
 )
+from farthing.ledger.store import BatchPoisoned
 from farthing.policy.decide import Proposal, decide
 from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Target
 from farthing.prices.book import PriceBook
@@ -95,6 +97,7 @@ class Governor:
         self._memory = RefusalMemory()
         # Settlements wait here until the ledger answers again: the provider has been paid.
         self._late: deque[tuple[Grant, Settle | Void]] = deque()
+        self._writing_late = threading.Lock()
 
     # ── authorize ───────────────────────────────────────────────────────────────────────────────
 
@@ -314,15 +317,22 @@ class Governor:
         for call, refusal, count in self._memory.take_repeated(self.clock()):
             repeated = msgspec.structs.replace(call, call_id=new_call_id())
             self.record_refusal(repeated, refusal, count=count)
-        for _ in range(len(self._late)):
-            grant, operation = self._late.popleft()
-            try:
-                if not grant.held:
-                    self.committer.submit(self._hold_after_the_fact(grant))
-                self.committer.submit(operation)
-            except LedgerUnavailable:
-                self._late.append((grant, operation))
-                return
+        self.write_late()
+
+    def write_late(self) -> None:
+        """Write the settlements that the ledger missed; what it does not take now stays for the next time."""
+        with self._writing_late:
+            for _ in range(len(self._late)):
+                grant, operation = self._late.popleft()
+                try:
+                    if not grant.held:
+                        self.committer.submit(self._hold_after_the_fact(grant))
+                    self.committer.submit(operation)
+                except BatchPoisoned:
+                    self._late.append((grant, operation))  # only this one; the others can be written
+                except LedgerUnavailable:
+                    self._late.append((grant, operation))
+                    return
 
     def _hold_after_the_fact(self, grant: Grant) -> Hold:
         """Hold what a call took while the ledger was away: it cannot be refused any more."""
