@@ -368,3 +368,36 @@ def test_a_forked_child_opens_its_own_and_both_go_on(ledger_file: Path) -> None:
         assert money(store) == (CENT, CENT)
         assert isinstance(ask(store, hold("C", offer(DOLLAR - 2 * CENT))), Held)
         assert store.verify() == []
+
+
+def test_forks_in_the_middle_of_others_work_leave_children_that_work(ledger_file: Path) -> None:
+    with opened(ledger_file) as store:
+        ask(store, hold("A", offer(1)))
+        done = threading.Event()
+
+        def keep_busy(name: str) -> None:
+            number = 0
+            while not done.is_set():
+                number += 1
+                ask(store, hold(f"{name}-{number}", offer(1)))
+                money(store)
+
+        busy = [threading.Thread(target=keep_busy, args=(f"thread-{number}",)) for number in range(3)]
+        for thread in busy:
+            thread.start()
+        try:
+            for number in range(12):
+                child = multiprocessing.get_context("fork").Process(
+                    target=ask, args=(store, hold(f"child-{number}", offer(1)))
+                )
+                child.start()
+                child.join(20)
+                assert child.exitcode == 0
+        finally:
+            done.set()
+            for thread in busy:
+                thread.join()
+
+        children = {open_hold.call_id for open_hold in store.open_holds()}
+        assert {f"child-{number}" for number in range(12)} <= children
+        assert store.verify() == []

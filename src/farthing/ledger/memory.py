@@ -234,10 +234,9 @@ class MemoryStore:
         """Remember a key; raises ValueError where the label is taken in its environment."""
         with self._lock:
             for other in self._keys.values():
-                if row.sha256 == other.sha256 or (row.environment, row.label) == (
-                    other.environment,
-                    other.label,
-                ):
+                alive = other.revoked_at_us is None
+                same_label = (row.environment, row.label) == (other.environment, other.label)
+                if row.sha256 == other.sha256 or (alive and same_label):
                     raise ValueError(f"{row.environment} has a key {row.label!r} already, or this very key")
             self._keys[row.key_id] = row
 

@@ -24,6 +24,7 @@ from farthing.ledger.entries import (
     SpendRow,
 )
 from farthing.ledger.file_queue import FileQueue
+from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.migrate import migrate
 from farthing.ledger.sqlite_rows import read_page, write_page
 from farthing.ledger.store import BatchPoisoned
@@ -31,6 +32,8 @@ from farthing.ledger.store import BatchPoisoned
 LOCK_DEADLINE_S = 10.0
 
 _SQLITE_OLDEST = (3, 37, 0)
+
+_inside_sqlite = ForkGate()
 
 
 class SqliteStore:
@@ -190,14 +193,14 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction in our turn: committed at the end, undone by any error."""
-        with self.turn():
+        with self.turn(), _inside_sqlite:
             yield from _transaction(self._files().writer)
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
         """A connection for questions, on one snapshot; used by one thread at a time."""
         files = self._files()
-        with _translated(self._path):
+        with _translated(self._path), _inside_sqlite:
             connection = files.take_reader()
             connection.execute("BEGIN")
             try:
@@ -220,7 +223,8 @@ class _OpenFiles:
         self._all_readers: list[sqlite3.Connection] = []
         self.queue = FileQueue(path.with_name(path.name + "-lock"), deadline_s=deadline_s)
         _open_files.add(self)
-        self.writer = self._connect()
+        with _inside_sqlite:
+            self.writer = self._connect()
         try:
             self._prepare(full_sync=full_sync)
         except (sqlite3.Error, LedgerUnavailable):
@@ -229,13 +233,15 @@ class _OpenFiles:
 
     def _prepare(self, *, full_sync: bool) -> None:
         """Make the file a ledger of today's schema; one process at a time."""
+        writer = self.writer
         self.queue.enter()
         try:
-            self.writer.execute("PRAGMA journal_mode = WAL")
-            self.writer.execute("PRAGMA synchronous = FULL" if full_sync else "PRAGMA synchronous = NORMAL")
-            # Most pages of a batch are the same few; a longer journal copies them back less often.
-            self.writer.execute("PRAGMA wal_autocheckpoint = 4000")
-            migrate(self.writer, self.path)
+            with _inside_sqlite:
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = FULL" if full_sync else "PRAGMA synchronous = NORMAL")
+                # Most pages of a batch are the same few; a longer journal copies them back less often.
+                writer.execute("PRAGMA wal_autocheckpoint = 4000")
+                migrate(writer, self.path)
         finally:
             self.queue.leave()
 
@@ -263,7 +269,7 @@ class _OpenFiles:
 
     def close(self) -> None:
         """Close everything; the last process to do so folds the journal into the file."""
-        with self.writing:
+        with self.writing, _inside_sqlite:
             for connection in (*self._all_readers, self.writer):
                 connection.close()
             self.queue.close()

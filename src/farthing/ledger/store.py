@@ -113,7 +113,7 @@ class Store(Protocol):
     # Keys and definitions live beside the money, so that every process sees one truth.
 
     def add_key(self, row: KeyRow) -> None:
-        """Remember a key; raises ValueError where the label is taken in its environment."""
+        """Remember a key; raises ValueError where a living key of its environment has the label."""
         ...
 
     def key_by_hash(self, sha256: bytes) -> KeyRow | None:

@@ -156,9 +156,11 @@ CREATE TABLE api_key (
     created_at_us INTEGER NOT NULL,
     "group" TEXT,
     developer TEXT,
-    revoked_at_us INTEGER,
-    UNIQUE (environment, label)
+    revoked_at_us INTEGER
 ) STRICT;
+
+-- A label names one living key: once that is revoked, the next key may carry on under its name.
+CREATE UNIQUE INDEX api_key_by_label ON api_key (environment, label) WHERE revoked_at_us IS NULL;
 
 CREATE TABLE owner (
     owner TEXT PRIMARY KEY,
