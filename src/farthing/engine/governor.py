@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from farthing.domain.call import Call
-from farthing.domain.errors import LedgerUnavailable, Reason, Refusal, Refused
+from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
 from farthing.engine.outcomes import Exchange, booking, owed
-from farthing.engine.refusals import RefusalMemory, refusal_for
+from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for
 from farthing.ledger.committer import Committer
 from farthing.ledger.entries import (
     Answer,
@@ -201,14 +201,7 @@ class Governor:
 
     def _without_ledger(self, prepared: _Prepared, error: LedgerUnavailable) -> Grant:
         if prepared.environment.on_ledger_failure is OnLedgerFailure.CLOSED:
-            raise Refused(
-                Refusal(
-                    reason=Reason.LEDGER_UNAVAILABLE,
-                    message=f"the ledger cannot answer ({error}), so no money can be held for this call",
-                    fix="try again; see  farthing doctor  on the host of the gateway",
-                    retry_after_s=1,
-                )
-            ) from error
+            raise Refused(ledger_unavailable(error)) from error
         self.opened_without_ledger += 1
         offer, quote = prepared.hold.offers[0], prepared.quotes[0]
         return Grant(

@@ -5,7 +5,7 @@ import threading
 import msgspec
 
 from farthing.domain.call import Call
-from farthing.domain.errors import Reason, Refusal
+from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc
 from farthing.ledger.entries import Short, Unit
@@ -58,6 +58,16 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
         fix="try again in a moment, when those calls have ended",
         retry_after_s=HELD_RETRY_SECONDS,
         **numbers,  # type: ignore[arg-type]
+    )
+
+
+def ledger_unavailable(error: LedgerUnavailable) -> Refusal:
+    """Say that nobody can be known and no money held while the ledger is away."""
+    return Refusal(
+        reason=Reason.LEDGER_UNAVAILABLE,
+        message=f"the ledger cannot answer ({error}), so no money can be held for this call",
+        fix="try again; see  farthing doctor  on the host of the gateway",
+        retry_after_s=1,
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from farthing.domain.call import Call, Identity, RequestFacts
-from farthing.domain.errors import BadRequest, Reason, Refusal, Refused
+from farthing.domain.errors import BadRequest, LedgerUnavailable, Reason, Refusal, Refused
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending
+from farthing.engine.refusals import ledger_unavailable
 from farthing.engine.relay import Relay
 from farthing.gateway.answers import cost_headers, grant_headers, remaining_headers
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
@@ -102,14 +103,17 @@ class Calls:
         await self._forward(scope, receive, send, surface, incoming, request, grant)
 
     async def authenticate(self, scope: Scope) -> tuple[Incoming, Identity]:
-        """Say who is asking. Raises Refused (invalid_key)."""
+        """Say who is asking. Raises Refused (invalid_key, ledger_unavailable)."""
         try:
             incoming = read_headers(scope["headers"], scope["query_string"])
         except TwoCredentials as error:
             raise _invalid_key(str(error)) from error
         if incoming.credential is None:
             raise _invalid_key("no key was sent")
-        identity = await self._identities.find(incoming.credential)
+        try:
+            identity = await self._identities.find(incoming.credential)
+        except LedgerUnavailable as error:
+            raise Refused(ledger_unavailable(error)) from error
         if identity is None:
             raise _invalid_key("this key is not known here, or it was revoked")
         return incoming, identity

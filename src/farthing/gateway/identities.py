@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from farthing.domain.call import Identity
+from farthing.domain.errors import LedgerUnavailable
 from farthing.gateway.keys import is_well_formed, sha256_of
 from farthing.ledger.entries import KeyRow
 from farthing.ledger.store import Store
@@ -34,7 +35,10 @@ class Identities:
         self._known: dict[str, _Known] = {}
 
     async def find(self, credential: str) -> Identity | None:
-        """The identity of a key, or None where it is unknown, mistyped or revoked."""
+        """The identity of a key, or None where it is unknown, mistyped or revoked.
+
+        Raises LedgerUnavailable for a key not in use yet, when the ledger cannot be asked.
+        """
         known = self._known.get(credential)
         if known is not None:
             known.used_at_us = self._clock()
@@ -79,7 +83,10 @@ class Identities:
         """Look again, once a second, at every key in use; runs until it is cancelled."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            await asyncio.to_thread(self._refresh)
+            try:
+                await asyncio.to_thread(self._refresh)
+            except LedgerUnavailable:
+                continue  # who is known stays known; whether money can be held is the next question
 
     def _refresh(self) -> None:
         idle_before_us = self._clock() - IDLE_SECONDS * 1_000_000
