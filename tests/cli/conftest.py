@@ -56,7 +56,8 @@ CommandLine = Callable[..., Result]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and no setting from outside."""
+    """An empty folder to work in, a terminal of a known width, and no setting from outside."""
+    monkeypatch.setenv("COLUMNS", "160")
     for name in [name for name in os.environ if name.startswith("FARTHING_") or name.endswith("_API_KEY")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

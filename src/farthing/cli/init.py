@@ -8,6 +8,7 @@ import typer
 from farthing.cli import options, screen
 from farthing.cli.door import CommandError, command
 from farthing.cli.opening import POLICY
+from farthing.cli.program import program
 
 app = typer.Typer()
 
@@ -36,10 +37,10 @@ def init(
     path.write_text(text, encoding="utf-8")
     beside = "" if path == POLICY else f" --policy {path}"
     steps = {
-        f"farthing policy check{beside}": "look at what it says",
-        f"farthing serve{beside}": "start the gateway; providers without a key are simulated",
-        f"farthing key create --environment development --label NAME{beside}": "make a key to call it with",
-        f"farthing doctor{beside}": "prove on this machine that calls accrue and limits hold",
+        f"{program()} policy check{beside}": "look at what it says",
+        f"{program()} serve{beside}": "start the gateway; providers without a key are simulated",
+        f"{program()} key create --environment development --label NAME{beside}": "make a key to call",
+        f"{program()} doctor{beside}": "prove on this machine that calls accrue and limits hold",
     }
     if as_json:
         screen.print_json({"path": str(path), "lines": text.count("\n"), "next": list(steps)})

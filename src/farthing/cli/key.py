@@ -1,6 +1,5 @@
 """Keys of consumers: create, list and revoke them."""
 
-import re
 import time
 from typing import Annotated
 
@@ -12,9 +11,6 @@ from farthing.cli.opening import did_you_mean, open_ledger, read_policy
 from farthing.ledger.entries import KeyRow
 
 app = noun("key", "Keys that call the gateway: create, list, revoke.")
-
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-
 
 @command(app, "create", example="farthing key create --environment development --label alice")
 def create(
@@ -29,14 +25,8 @@ def create(
     as_json: options.AsJson = False,
 ) -> None:
     """Create a key and print it: once, and nowhere else. Only its hash is kept."""
-    from farthing.gateway.key_admin import KeyTaken, UnknownEnvironment, create_key, key_json
+    from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 
-    if not _LABEL.fullmatch(label):
-        raise CommandError(
-            f"{label!r} cannot be the label of a key",
-            why="a label has at most 64 letters, digits and . _ @ - and begins with a letter or digit",
-            fix="choose a name such as alice or search-service",
-        )
     rules = read_policy(policy).policy
     with open_ledger(ledger, policy, make=True) as store:
         try:
@@ -44,6 +34,8 @@ def create(
                 store, rules, environment=environment, label=label, group=group, developer=developer,
                 at_us=time.time_ns() // 1_000,
             )  # fmt: skip
+        except BadLabel as error:
+            raise CommandError(str(error), fix="choose a name such as alice or search-service") from error
         except UnknownEnvironment as error:
             known = rules.environments if environment not in rules.environments else ()
             question = did_you_mean(environment, known)
@@ -53,8 +45,8 @@ def create(
         except KeyTaken as error:
             raise CommandError(
                 str(error),
-                why="labels name keys in reports, so they are used once",
-                fix="choose another label; farthing key list shows those in use",
+                why="a label names one living key at a time, so that reports are clear",
+                fix="choose another label, or revoke that key first; farthing key list shows them",
                 exit_code=ANSWER_IS_NO,
             ) from error
     if as_json:

@@ -46,10 +46,24 @@ def read_prices(loaded: "Loaded | None") -> "PriceBook":
 
 
 def ledger_in_use(given: str | None, policies: Sequence[Path] | None) -> str:
-    """The URL of the ledger: the option, FARTHING_LEDGER, else the file beside the policy."""
+    """The URL of the ledger: the option, FARTHING_LEDGER, the policy's, else the file beside it."""
     from farthing.config.build import ledger_url
 
-    return ledger_url(given, list(policies or [POLICY]), os.environ)
+    paths = list(policies or [POLICY])
+    return ledger_url(given, paths, os.environ, of_policy=_ledger_of(paths))
+
+
+def _ledger_of(paths: Sequence[Path]) -> str | None:
+    """The ledger that the policy names; what else is wrong with it is for others to say."""
+    from farthing.config.load import load_policy
+    from farthing.domain.errors import PolicyError
+
+    if not all(path.is_file() for path in paths):
+        return None
+    try:
+        return load_policy(paths, os.environ).ledger
+    except PolicyError:
+        return None
 
 
 @contextmanager

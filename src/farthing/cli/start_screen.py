@@ -6,6 +6,7 @@ import msgspec
 
 from farthing import __version__
 from farthing.cli import screen
+from farthing.cli.program import program
 from farthing.cli.trial import Trial, trial_json, trial_lines
 from farthing.domain.money import dollars
 from farthing.domain.period import Period
@@ -50,7 +51,7 @@ def show_start(start: Start) -> None:
         screen.line(f"  Admin token, shown this once: {start.admin_token}")
     screen.line(f"  API: {start.url}/api/docs   Metrics: {start.url}/metrics   Stop: Ctrl-C")
     if start.trial is None:
-        screen.line("  A key to call it with: farthing key create --environment NAME --label NAME")
+        screen.line(f"  A key to call it with: {program()} key create --environment NAME --label NAME")
     else:
         for text in trial_lines(start.trial, start.url):
             screen.line(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from farthing.cli.opening import read_prices
+from farthing.cli.program import program
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
@@ -44,7 +45,7 @@ def make_trial(store: "Store", loaded: "Loaded", *, at_us: int, options: str) ->
     names = [name for name in _ENVIRONMENTS if name in policy.environments] or list(policy.environments)[:2]
     rows = store.keys()
     for row in rows:
-        if _is_trial(row.label) and row.environment in names:
+        if row.label == LABEL and row.environment in names:
             store.revoke_key(row.key_id, at_us)
     keys = tuple(
         TrialKey(
@@ -57,20 +58,10 @@ def make_trial(store: "Store", loaded: "Loaded", *, at_us: int, options: str) ->
     return Trial(keys=keys, options=options)
 
 
-def _is_trial(label: str) -> bool:
-    return label == LABEL or label.startswith(f"{LABEL}-")
-
-
 def _key(store: "Store", policy: "Policy", environment: str, at_us: int) -> str:
-    """Make a key under the first label that no trial has used: a label stays with its calls."""
     from farthing.gateway.key_admin import create_key
 
-    rows = store.keys()
-    used = {row.label for row in rows if row.environment == environment}
-    number = 1
-    while (label := LABEL if number == 1 else f"{LABEL}-{number}") in used:
-        number += 1
-    secret, _ = create_key(store, policy, environment=environment, label=label, developer=LABEL, at_us=at_us)
+    secret, _ = create_key(store, policy, environment=environment, label=LABEL, at_us=at_us)
     return secret
 
 
@@ -105,8 +96,8 @@ def trial_lines(trial: Trial, url: str) -> Iterator[str]:
         yield f"  {python_line(key, url)}"
     yield ""
     yield "Then look what it cost:"
-    yield f"  farthing spend --by environment --by model{trial.options}"
-    yield f"  farthing budget list{trial.options}"
+    yield f"  {program()} spend --by environment --by model{trial.options}"
+    yield f"  {program()} budget list{trial.options}"
     yield f"  {url}/api/docs"
 
 

@@ -12,6 +12,7 @@ from farthing.config.stores import open_store
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
 from farthing.ledger.committer import Committer
+from farthing.ledger.memory import MemoryStore
 from farthing.ledger.store import Store
 from farthing.policy.rules import Policy
 from farthing.prices.book import PriceBook, load_book
@@ -64,12 +65,17 @@ class Running:
         self.store.close()
 
 
-def ledger_url(given: str | None, policy_paths: Sequence[Path], environ: Mapping[str, str]) -> str:
-    """The ledger in use: the argument, FARTHING_LEDGER, else a SQLite file beside the first policy file."""
-    if given:
-        return given
-    if environ.get("FARTHING_LEDGER"):
-        return environ["FARTHING_LEDGER"]
+def ledger_url(
+    given: str | None,
+    policy_paths: Sequence[Path],
+    environ: Mapping[str, str],
+    *,
+    of_policy: str | None = None,
+) -> str:
+    """The ledger in use: the argument, FARTHING_LEDGER, the policy's, else a file beside the policy."""
+    named = given or environ.get("FARTHING_LEDGER") or of_policy
+    if named:
+        return named
     folder = policy_paths[0].parent if policy_paths else Path()
     return (
         f"sqlite:///{folder / DEFAULT_LEDGER}"
@@ -88,10 +94,11 @@ def build(
     environ = os.environ if environ is None else environ
     loaded = load_policy(policy_paths, environ)
     secrets = resolve_secrets(loaded.policy, environ)
-    store = open_store(ledger_url(ledger, policy_paths, environ))
+    store = open_store(ledger_url(ledger, policy_paths, environ, of_policy=loaded.ledger))
     check_definitions(loaded.policy, store)
     prices = load_book().with_overrides(loaded.prices)
-    committer = Committer(store, clock=clock)
+    # A store in memory never waits and dies with us: there is nothing to gather commits for.
+    committer = Committer(store, clock=clock, inline=isinstance(store, MemoryStore))
     committer.start()
     governor = Governor(policy=loaded.policy, prices=prices, committer=committer, clock=clock)
     salt = bytes.fromhex(store.remember("prompt_salt", os.urandom(32).hex()))

@@ -99,7 +99,7 @@ def quote(
                 "(USD per million tokens; 0 declares it free)",
             )
     input_tokens = facts.input_bytes if input_tokens_exact is None else input_tokens_exact
-    input_tokens += HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS
+    input_tokens += facts.media_tokens + (HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS)
     context = model.context_window or CONTEXT_UNKNOWN
     if facts.unbounded and environment.unbounded is Unbounded.REFUSE:
         return Refusal(
@@ -120,7 +120,7 @@ def quote(
 
 def _cap_to_send(call: Call, environment: Environment, model: ModelFacts) -> int | None:
     """The cap that must go upstream because nothing else bounds the output."""
-    if call.facts.output_cap is not None or not call.facts.generates:
+    if call.facts.output_cap is not None or not (call.facts.generates and call.facts.cappable):
         return None
     bound = environment.output_bound or model.output_tokens_max or OUTPUT_MAX_UNKNOWN
     # The model's own maximum bounds it already; where we only assume one, it must be sent.
@@ -171,7 +171,7 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
     floor = max(REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR, quoted.facts.output_floor)
     if facts.thinking_tokens is not None:
         floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)
-    return full, min(floor, full)
+    return full, min(floor, full) if facts.cappable else full
 
 
 def _claims(

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from farthing import __version__
 from farthing.config.build import Running
 from farthing.domain.call import Identity
-from farthing.gateway.key_admin import KeyTaken, UnknownEnvironment, create_key, key_json
+from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.reports.budgets import balance_json, hold_json, in_order
 from farthing.reports.calls import call_json
 from farthing.reports.spend import BadDimension, check_dimensions, spend_json
@@ -23,7 +23,7 @@ class NewKey(BaseModel):
     """A key to create."""
 
     environment: str
-    label: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    label: str
     group: str | None = None
     developer: str | None = None
 
@@ -176,7 +176,7 @@ def _add_keys(app: FastAPI, running: Running) -> None:
                 developer=asked.developer,
                 at_us=running.clock(),
             )
-        except UnknownEnvironment as error:
+        except (BadLabel, UnknownEnvironment) as error:
             raise HTTPException(400, str(error)) from error
         except KeyTaken as error:
             raise HTTPException(409, str(error)) from error

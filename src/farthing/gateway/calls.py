@@ -150,7 +150,9 @@ class Calls:
         asks = facts.stream and target.asks_usage and not facts.wants_usage
         exchange = _Exchange(self._governor, grant, surface, hide_usage=asks)
         try:
-            body = request.render(model=grant.model, output_cap=grant.output_cap, ask_usage=asks)
+            body = request.render(
+                model=grant.model, output_cap=grant.output_cap, ask_usage=asks, cap_field=target.cap_field
+            )
             path = surface.upstream_path_for(grant.model)
             query = query_upstream(scope["query_string"])
             url = self._targets.url(target, surface.family, path, query)

@@ -1,6 +1,7 @@
 """Create, list and show keys: what the API and the command line both do."""
 
 import os
+import re
 
 from farthing.domain.period import iso_utc
 from farthing.gateway.keys import make_key, sha256_of
@@ -14,7 +15,15 @@ class UnknownEnvironment(ValueError):
 
 
 class KeyTaken(ValueError):
-    """A key with this label exists in the environment."""
+    """A key with this label lives in the environment."""
+
+
+class BadLabel(ValueError):
+    """The text cannot be the label of a key."""
+
+
+# What reports, paths and terminals show without quoting.
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 def create_key(
@@ -29,8 +38,13 @@ def create_key(
 ) -> tuple[str, KeyRow]:
     """Make a key and remember its hash. Returns the secret, shown once, and the row.
 
-    Raises UnknownEnvironment and KeyTaken.
+    Raises BadLabel, UnknownEnvironment and KeyTaken.
     """
+    if _LABEL.fullmatch(label) is None:
+        raise BadLabel(
+            f"{label!r} cannot be the label of a key: use at most 64 letters, digits and . _ @ -, "
+            "beginning with a letter or digit"
+        )
     if environment not in policy.environments:
         raise UnknownEnvironment(
             f"the policy has no environment {environment!r}; it has: {', '.join(sorted(policy.environments))}"

@@ -134,6 +134,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """The provider whose budgets pay for it."""
         return self.stands_for or self.provider
 
+    @property
+    def cap_field(self) -> str:
+        """The field of OpenAI's chat dialect that caps the output here.
+
+        OpenAI's reasoning models refuse max_tokens (API reference, "Create chat completion", 2025);
+        many servers that speak its dialect know nothing else.
+        """
+        return "max_completion_tokens" if self.billed_as in ("openai", "azure") else "max_tokens"
+
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that belong together: one environment and one wallet.

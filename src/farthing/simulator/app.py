@@ -223,4 +223,4 @@ def _authorized(scope: Scope, api_key: str) -> bool:
             return True
         if name == b"authorization" and value == b"Bearer " + wanted:
             return True
-    return parse_qs(scope["query_string"]).get(b"key") == [wanted]
+    return parse_qs(scope["query_string"].decode("latin-1")).get("key") == [api_key]

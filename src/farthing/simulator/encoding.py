@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import zstandard
 
 # Takes bytes and whether they are the last; gives all that a reader needs to see those bytes now.

@@ -50,7 +50,7 @@ def route(path: str, query: bytes) -> tuple[Endpoint, Address] | None:
     found = _GEMINI_METHODS.get(method)
     if found is None:
         return None
-    array = parse_qs(query).get(b"alt") != [b"sse"]
+    array = parse_qs(query.decode("latin-1")).get("alt") != ["sse"]
     return found, Address(model=model, method=method, array=array)
 
 

@@ -53,7 +53,14 @@ class MessagesRequest(BodyRequest):
         }
     )  # fmt: skip
 
-    def render(self, *, model: str, output_cap: int | None = None, ask_usage: bool = False) -> bytes:
+    def render(
+        self,
+        *,
+        model: str,
+        output_cap: int | None = None,
+        ask_usage: bool = False,
+        cap_field: str | None = None,
+    ) -> bytes:
         """Write the body that goes upstream. Usage needs no asking here."""
         members = dict(self.members)
         members["model"] = bodies.raw_value(model)

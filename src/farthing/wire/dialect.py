@@ -19,12 +19,20 @@ class Request(Protocol):
         """The raw bytes of everything that becomes model input, for counting and keyed hashing."""
         ...
 
-    def render(self, *, model: str, output_cap: int | None = None, ask_usage: bool = False) -> bytes:
+    def render(
+        self,
+        *,
+        model: str,
+        output_cap: int | None = None,
+        ask_usage: bool = False,
+        cap_field: str | None = None,
+    ) -> bytes:
         """Write the body that goes upstream, from the members that were decoded.
 
         output_cap: lower every alias that the caller sent to at most this, and insert the dialect's
         own field where the caller sent none; None leaves the caller's caps as they are.
         ask_usage: ask for usage in the stream, where the dialect needs to be asked.
+        cap_field: the field to insert, for a dialect that has several; others have one and need no word.
         """
         ...
 

@@ -31,7 +31,14 @@ class GeminiEmbeddingsRequest(BodyRequest):
         super().__init__(facts, members)
         self.requests = requests
 
-    def render(self, *, model: str, output_cap: int | None = None, ask_usage: bool = False) -> bytes:
+    def render(
+        self,
+        *,
+        model: str,
+        output_cap: int | None = None,
+        ask_usage: bool = False,
+        cap_field: str | None = None,
+    ) -> bytes:
         """Write the body that goes upstream; the model stands in the path and in every request."""
         members, named = dict(self.members), bodies.raw_value(f"models/{model}")
         if "model" in members:

@@ -47,7 +47,14 @@ class GenerateRequest(BodyRequest):
     __slots__ = ()
     never_input = frozenset({"model", "safetySettings", "safety_settings", "labels", *_TIERS})
 
-    def render(self, *, model: str, output_cap: int | None = None, ask_usage: bool = False) -> bytes:
+    def render(
+        self,
+        *,
+        model: str,
+        output_cap: int | None = None,
+        ask_usage: bool = False,
+        cap_field: str | None = None,
+    ) -> bytes:
         """Write the body that goes upstream; the model is in the path, and here only if it was."""
         members = dict(self.members)
         if "model" in members:

@@ -21,7 +21,14 @@ class EmbeddingsRequest(BodyRequest):
     __slots__ = ()
     never_input = frozenset({"model", "encoding_format", "dimensions", "user"})
 
-    def render(self, *, model: str, output_cap: int | None = None, ask_usage: bool = False) -> bytes:
+    def render(
+        self,
+        *,
+        model: str,
+        output_cap: int | None = None,
+        ask_usage: bool = False,
+        cap_field: str | None = None,
+    ) -> bytes:
         """Write the body that goes upstream. There is no output to cap."""
         members = dict(self.members)
         members["model"] = bodies.raw_value(model)
