@@ -13,15 +13,16 @@ SOURCE = ROOT / "src" / "farthing"
 MAP = ROOT / "docs" / "map.md"
 # Down the journey, as imports go; rooms that are not named here stand at the end.
 ROOMS = (
-    "cli", "simulator", "gateway", "config", "engine", "reports", "ledger", "policy", "prices", "wire", "domain",
+    "cli", "simulator", "gateway", "config", "engine", "reports",
+    "ledger", "policy", "prices", "wire", "domain",
 )  # fmt: skip
 
 HEAD = """\
 # The map
 
-Every module in one line. `make map` draws this page from the modules' own first lines, so do not edit it here.
-Rooms stand in the order of the imports: each may use those below it, but `ledger`, `policy`, `prices` and `wire`
-do not know each other. [journey.md](journey.md) walks through them with one call.
+Every module in one line. `make map` draws this page from the modules' own first lines: edit those, not this.
+Rooms stand in the order of the imports: each may use those below it, but `ledger`, `policy`, `prices` and
+`wire` do not know each other. [journey.md](journey.md) walks through them with one call.
 """
 
 
