@@ -5,7 +5,7 @@ import json
 import time
 import zlib
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import pytest
 import zstandard
 

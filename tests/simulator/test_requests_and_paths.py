@@ -56,6 +56,10 @@ def test_gemini_is_served_under_both_versions(caller: Caller, version: str, mode
     assert heard.json()["modelVersion"] == model
 
 
+def test_a_query_need_not_be_text(caller: Caller) -> None:
+    assert caller.post(f"{GENERATE}?%ff=1&alt=sse", b"{}").status == 400
+
+
 @pytest.mark.parametrize(
     "caps",
     [{"generationConfig": {"maxOutputTokens": 3}}, {"generation_config": {"max_output_tokens": 3}}],

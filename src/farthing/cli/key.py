@@ -12,6 +12,7 @@ from farthing.ledger.entries import KeyRow
 
 app = noun("key", "Keys that call the gateway: create, list, revoke.")
 
+
 @command(app, "create", example="farthing key create --environment development --label alice")
 def create(
     environment: Annotated[str, typer.Option(help="Environment that the key belongs to.")],
