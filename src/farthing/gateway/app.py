@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from typing import Literal
 
 from farthing.config.build import Running
 from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.gateway.api import AdminApi
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
 from farthing.gateway.calls import Calls, Limits, StreamBroken, new_call_id
+from farthing.gateway.http_client import HttpClient
 from farthing.gateway.identities import Identities
 from farthing.gateway.metrics import Counters, exposition
 from farthing.gateway.models_list import models_body, models_for, shape_for
@@ -17,6 +19,8 @@ from farthing.gateway.upstream import Upstream
 from farthing.wire.surfaces import Surface, find
 
 log = logging.getLogger("farthing.gateway")
+
+UpstreamClient = Literal["own", "aiohttp"]
 
 _SURFACES_REMEMBERED = 4_096
 _PRIVATE = ((b"cache-control", b"private, no-store"),)
@@ -36,6 +40,7 @@ class Gateway:
         worker: int = 0,
         limits: Limits | None = None,
         answer_seconds: float = 600.0,
+        upstream_client: UpstreamClient = "own",
         metrics_open: bool = True,
     ) -> None:
         self._running = running
@@ -44,6 +49,7 @@ class Gateway:
         self._identities = Identities(running.store, running.policy, running.clock)
         self._limits = limits or Limits()
         self._answer_seconds = answer_seconds
+        self._upstream_client = upstream_client
         self._worker = worker
         self._metrics_open = metrics_open
         self._api = AdminApi(
@@ -200,7 +206,7 @@ class Gateway:
     async def start(self) -> None:
         """Open connections and begin the background work; calls can be served afterwards."""
         running = self._running
-        self._upstream = Upstream(answer_seconds=self._answer_seconds)
+        self._upstream = _open_upstream(self._upstream_client, self._answer_seconds)
         self._calls = Calls(
             governor=running.governor,
             identities=self._identities,
@@ -230,6 +236,14 @@ class Gateway:
         if self._upstream is not None:
             await self._upstream.close()
         await asyncio.to_thread(self._running.close)
+
+
+def _open_upstream(client: UpstreamClient, answer_seconds: float) -> Upstream:
+    if client == "own":
+        return HttpClient(answer_seconds=answer_seconds)
+    from farthing.gateway.aiohttp_client import AiohttpClient  # heavy, so only where it is asked for
+
+    return AiohttpClient(answer_seconds=answer_seconds)
 
 
 def _family_of(scope: Scope) -> str:

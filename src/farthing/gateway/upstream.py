@@ -1,18 +1,17 @@
-"""The way to a provider: one small interface that tells what money needs to know, over aiohttp."""
+"""The way to a provider: one small interface that tells what money needs to know."""
 
 import zlib
-from collections.abc import AsyncIterator, Iterable
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from typing import Protocol
 
-import aiohttp
 import brotli
 import zstandard
 from yarl import URL
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 600.0
-READ_BYTES = 262_144
+IDLE_SECONDS = 30.0  # shorter than servers wait, so that it is we who close what nobody uses
 
 
 class NeverConnected(Exception):
@@ -25,6 +24,64 @@ class Lost(Exception):
 
 class TimedOut(Exception):
     """The provider kept silent for too long; it may have done the work."""
+
+
+class Answer(Protocol):
+    """What came back: status and headers at once, the body decoded as it arrives."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        ...
+
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """Names and values as they came."""
+        ...
+
+    @property
+    def content_type(self) -> str:
+        """The content-type; empty where none was told."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, any content encoding undone.
+
+        Raises Lost when it breaks off or cannot be decoded, TimedOut when nothing comes for too long.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go; stops the provider's answer if it is still coming."""
+        ...
+
+
+class Upstream(Protocol):
+    """Connections to all providers of one worker. Redirects are never followed, proxies never guessed."""
+
+    async def send(self, method: str, url: URL, headers: Sequence[tuple[str, str]], body: bytes) -> Answer:
+        """Send a request and wait for the head of the answer.
+
+        Raises NeverConnected, Lost or TimedOut: what each means for money is the outcome rules' matter.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+def header_block(headers: Sequence[tuple[str, str]]) -> str:
+    """The headers as they go on the wire.
+
+    Raises NeverConnected where a line break hides in one, for that could smuggle a header or a request in.
+    """
+    block = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    count = len(headers)
+    if block.count("\r") != count or block.count("\n") != count or "\0" in block:
+        name = next(name for name, value in headers if any(sign in name + value for sign in "\r\n\0"))
+        raise NeverConnected(f"the header {name!r} holds a line break, so the request was not sent")
+    return block
 
 
 class Decoder(Protocol):
@@ -67,84 +124,17 @@ def decoder_for(encoding: str) -> Decoder | None:
             raise Lost(f"the provider answered in an encoding nobody asked for: {other!r}")
 
 
-class Answer:
-    """What came back: status and headers at once, the body decoded as it arrives."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status: int = response.status
-        self.headers: Iterable[tuple[bytes, bytes]] = response.raw_headers
-        self.content_type: str = response.headers.get("content-type", "")
-        self._encoding: str = response.headers.get("content-encoding", "")
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, any content encoding undone.
-
-        Raises Lost when it breaks off or cannot be decoded, TimedOut when nothing comes for too long.
-        """
-        decoder = decoder_for(self._encoding)
-        try:
-            async for chunk in self._response.content.iter_any():
-                if decoder is None:
-                    yield chunk
-                    continue
-                try:
-                    decoded = decoder.decompress(chunk)
-                except (zlib.error, brotli.error, zstandard.ZstdError) as error:
-                    raise Lost(f"the answer's {self._encoding} encoding is broken: {error}") from error
-                if decoded:
-                    yield decoded
-        except TimeoutError as error:
-            raise TimedOut("nothing came from the provider for too long") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Lost(f"the answer broke off: {error or type(error).__name__}") from error
-
-    def close(self) -> None:
-        """Let go; stops the provider's answer if it is still coming."""
-        self._response.close()
-
-
-class Upstream:
-    """Connections to all providers of one worker. Redirects are never followed, proxies never guessed."""
-
-    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=answer_seconds),
-            auto_decompress=False,
-            trust_env=False,
-            read_bufsize=READ_BYTES,
-            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
-        )
-
-    async def send(self, method: str, url: URL, headers: list[tuple[str, str]], body: bytes) -> Answer:
-        """Send a request and wait for the head of the answer.
-
-        Raises NeverConnected, Lost or TimedOut: what each means for money is the outcome rules' matter.
-        """
-        try:
-            response = await self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
-            )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise NeverConnected(str(error) or type(error).__name__) from error
-        except TimeoutError as error:
-            raise TimedOut("the provider did not answer in time") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Lost(f"the connection broke before an answer: {error or type(error).__name__}") from error
-        return Answer(response)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        """Use as a context."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close at the end of the context."""
-        await self.close()
+async def decoded(pieces: AsyncGenerator[bytes, None], encoding: str) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body with its content encoding undone. Raises Lost where that cannot be done."""
+    async with aclosing(pieces):
+        decoder = decoder_for(encoding)
+        async for piece in pieces:
+            if decoder is None:
+                yield piece
+                continue
+            try:
+                plain = decoder.decompress(piece)
+            except (zlib.error, brotli.error, zstandard.ZstdError) as error:
+                raise Lost(f"the answer's {encoding} encoding is broken: {error}") from error
+            if plain:
+                yield plain
