@@ -69,4 +69,6 @@ def remaining_headers(balances: Iterable[Balance]) -> HeaderList:
 
 def header_text(text: str) -> bytes:
     """Text that is safe in a header: no control characters, nothing outside ASCII."""
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
     return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")
