@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+UpstreamClient = Literal["own", "aiohttp"]
 
 
 @command(app, "serve", example="farthing serve --policy farthing.yaml --port 8787")
@@ -39,6 +40,9 @@ def serve(
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to read on, to the usage, when a caller has left.")
     ] = 60,
+    upstream_client: Annotated[
+        UpstreamClient, typer.Option(help="What speaks HTTP to providers: our own client, or aiohttp.")
+    ] = "own",
     log_level: Annotated[LogLevel, typer.Option(help="How much the server says on stderr.")] = "warning",
     with_trial: Annotated[
         bool, typer.Option("--try", help="Make two keys and print commands to call it with.")
@@ -79,6 +83,7 @@ def serve(
                 answer_seconds=answer_timeout,
                 drain_seconds=drain_timeout,
                 simulator_url=simulator_url,
+                upstream_client=upstream_client,
                 log_level=log_level,
             )
         )

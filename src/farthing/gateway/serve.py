@@ -12,7 +12,7 @@ import uvicorn
 
 from farthing.config.build import build
 from farthing.gateway.api import admin_sha256
-from farthing.gateway.app import Gateway
+from farthing.gateway.app import Gateway, UpstreamClient
 from farthing.gateway.calls import Limits
 
 _OPTIONS = "FARTHING_WORKER_OPTIONS"
@@ -35,6 +35,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     answer_seconds: float = 600.0
     drain_seconds: float = 60.0
     simulator_url: str | None = None
+    upstream_client: UpstreamClient = "own"
     log_level: str = "warning"
 
 
@@ -79,6 +80,7 @@ def worker_app() -> Gateway:
         worker=os.getpid(),
         limits=Limits(body_bytes=options.body_limit_mib * 1024 * 1024, drain_seconds=options.drain_seconds),
         answer_seconds=options.answer_seconds,
+        upstream_client=options.upstream_client,
         metrics_open=is_loopback(options.host),
     )
 
