@@ -104,6 +104,39 @@ class _Brotli:
         return decoded
 
 
+class _Gzip:
+    """Gzip, which may come as several members one after another (RFC 1952, section 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Return what can be told from the bytes so far."""
+        decoded = self._member.decompress(data)
+        while rest := self._member.unused_data.lstrip(b"\0"):  # zeros may pad the last member
+            self._member = zlib.decompressobj(wbits=31)
+            decoded += self._member.decompress(rest)
+        return decoded
+
+
+class _Deflate:
+    """Deflate with the header of zlib, as RFC 9110 wants it, or without, as some servers send it."""
+
+    def __init__(self) -> None:
+        self._decoder: Decoder | None = None
+        self._start = b""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Return what can be told from the bytes so far."""
+        if self._decoder is None:
+            data = self._start = self._start + data
+            if len(data) < 2:
+                return b""
+            headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+            self._decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
+        return self._decoder.decompress(data)
+
+
 def decoder_for(encoding: str) -> Decoder | None:
     """The decoder of a content-encoding; None for identity.
 
@@ -113,13 +146,13 @@ def decoder_for(encoding: str) -> Decoder | None:
         case "" | "identity":
             return None
         case "gzip" | "x-gzip":
-            return zlib.decompressobj(wbits=31)
+            return _Gzip()
         case "deflate":
-            return zlib.decompressobj()
+            return _Deflate()
         case "br":
             return _Brotli()
         case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj()
+            return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
         case other:
             raise Lost(f"the provider answered in an encoding nobody asked for: {other!r}")
 
