@@ -133,7 +133,7 @@ class AnswerReader:
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
-        if self.failure is None:
+        if self.failure is None and not self.complete:
             self._bytes_without_body = 0
             self._pieces.append(data)
             self.buffered_bytes += len(data)
@@ -146,4 +146,4 @@ class AnswerReader:
             self.complete = True
 
     def _head_bytes(self) -> int:
-        return sum(len(name) + len(value) for name, value in self.headers)
+        return sum(len(name) + len(value) + 4 for name, value in self.headers)
