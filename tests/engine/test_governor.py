@@ -363,7 +363,7 @@ def test_repeated_refusals_are_answered_from_memory_and_counted_in_one_row(make:
     for _ in range(50):
         refusal(governor)
     clock.at_us += 2_000_000
-    governor.tick(lambda: "call_repeats")
+    governor.tick()
     governor.committer.stop()
     counts = sorted(row.count for row in store.entries(outcome="refused"))
 

@@ -9,6 +9,7 @@ import msgspec
 from farthing.domain.call import Call
 from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
+from farthing.engine.call_ids import new_call_id
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
 from farthing.engine.outcomes import Exchange, booking, owed
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for
@@ -302,13 +303,13 @@ class Governor:
         self._late.append((grant, operation))
         return None
 
-    def tick(self, new_call_id: Callable[[], str]) -> None:
+    def tick(self) -> None:
         """Do what waits for a moment to pass; a door calls this about once a second.
 
         Writes one row for the refusals answered from memory, and settlements the ledger missed.
         """
         for call, refusal, count in self._memory.take_repeated(self.clock()):
-            repeated = msgspec.structs.replace(call, call_id=new_call_id())
+            repeated = msgspec.structs.replace(call, call_id=new_call_id(self.clock()))
             self.record_refusal(repeated, refusal, count=count)
         self.write_late()
 

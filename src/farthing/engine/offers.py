@@ -6,8 +6,10 @@ import msgspec
 
 from farthing.domain.call import Call
 from farthing.domain.errors import Reason, Refusal
+from farthing.domain.period import Window
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
 from farthing.policy.decide import Proposal, payers, rate_window
+from farthing.policy.payers import FIXED_FACTS
 from farthing.policy.rules import (
     AtLimit,
     Candidate,
@@ -30,6 +32,8 @@ REASONING_FLOOR = 4_096
 # Bounds where our own table knows no better.
 OUTPUT_MAX_UNKNOWN = 4_096
 CONTEXT_UNKNOWN = 2_000_000
+# Values of a label that have an account of their own in one window of a budget; later ones share one.
+LABEL_VALUES_MAX = 10_000
 # Tokens that providers add around tools and messages and that stand in no body (stated, generous).
 HIDDEN_TOKENS = 32
 HIDDEN_TOKENS_WITH_TOOLS = 1_024
@@ -43,7 +47,7 @@ _AT_SHORT = {
 }
 
 _CLAIMS_REMEMBERED = 10_000
-_money_claims: dict[tuple[str, int, str | None, str, AtLimit], Claim] = {}
+_money_claims: dict[tuple[str, int, str | None, str | None, Window, AtLimit], Claim] = {}
 
 FAMILY_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 
@@ -200,7 +204,7 @@ def _claims(
 def _money_claim(payer: Payer) -> Claim:
     """The claim of a payer; nearly every call has the same ones as the call before it."""
     budget, window = payer.budget, payer.window
-    key = (budget.name, budget.limit_nanodollars, payer.value, window.key, payer.at_limit)
+    key = (budget.name, budget.limit_nanodollars, budget.per, payer.value, window, payer.at_limit)
     claim = _money_claims.get(key)
     if claim is None:
         if len(_money_claims) >= _CLAIMS_REMEMBERED:
@@ -221,6 +225,7 @@ def _new_money_claim(payer: Payer) -> Claim:
         window=window.key,
         starts_at_us=window.starts_at_us,
         ends_at_us=window.ends_at_us,
+        values_max=None if budget.per is None or budget.per in FIXED_FACTS else LABEL_VALUES_MAX,
     )
 
 

@@ -8,7 +8,7 @@ from farthing.config.build import Running
 from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.gateway.api import AdminApi
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
-from farthing.gateway.calls import Calls, Limits, StreamBroken, new_call_id
+from farthing.gateway.calls import Calls, Limits, StreamBroken
 from farthing.gateway.http_client import HttpClient
 from farthing.gateway.identities import Identities
 from farthing.gateway.metrics import Counters, exposition
@@ -223,10 +223,9 @@ class Gateway:
         ]
 
     async def _tick(self) -> None:
-        governor, clock = self._running.governor, self._running.clock
         while True:
             await asyncio.sleep(1)
-            await asyncio.to_thread(governor.tick, lambda: new_call_id(clock()))
+            await asyncio.to_thread(self._running.governor.tick)
 
     async def stop(self) -> None:
         """Finish what is open, write what is left, close everything. The server has drained the calls."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 
 import msgspec
 
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.domain.errors import BadRequest, LedgerUnavailable, Reason, Refusal, Refused
+from farthing.engine.call_ids import new_call_id
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending
 from farthing.engine.refusals import ledger_unavailable
@@ -27,11 +27,6 @@ from farthing.wire.dialect import Meter, Request
 from farthing.wire.surfaces import Surface
 
 DRAIN_SECONDS = 60.0
-
-
-def new_call_id(at_us: int) -> str:
-    """Mint an id that sorts by time: call_<microseconds><random>, in hexadecimal."""
-    return f"call_{at_us:014x}{os.urandom(6).hex()}"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
