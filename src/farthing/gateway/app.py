@@ -1,6 +1,7 @@
 """The ASGI application: finds the surface of a path, keeps the worker's background work going."""
 
 import asyncio
+import gc
 import logging
 from typing import Literal
 
@@ -221,6 +222,9 @@ class Gateway:
             asyncio.create_task(self._identities.keep_fresh()),
             asyncio.create_task(self._tick()),
         ]
+        # What was loaded lives as long as the process: the collector need not walk it during calls.
+        gc.collect()
+        gc.freeze()
 
     async def _tick(self) -> None:
         while True:
