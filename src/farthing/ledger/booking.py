@@ -1,6 +1,6 @@
 """The rules of the ledger, once for every store: apply operations to a page, in order, and answer each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 import msgspec
@@ -9,6 +9,7 @@ from farthing.domain.usage import Usage
 from farthing.ledger.entries import (
     Answer,
     Booked,
+    Claim,
     Done,
     Held,
     Hold,
@@ -23,6 +24,7 @@ from farthing.ledger.entries import (
     Unit,
     Unknown,
     Void,
+    shared_account_name,
 )
 from farthing.ledger.granting import Grant, first_that_fits, need_of, needed_at, shortage, would_refuse
 from farthing.ledger.page import Details, Draft, EntryRow, Page
@@ -41,18 +43,32 @@ def dead_owners_of(operations: Iterable[Operation]) -> list[str]:
 
 def accounts_of(operations: Iterable[Operation], page: Page) -> set[str]:
     """Name the accounts a batch needs on its page, once its drafts and entries are there."""
-    names = {
-        claim.account
-        for operation in operations
-        if isinstance(operation, Hold)
-        for offer in operation.offers
-        for claim in offer.claims
-    }
+    names = set()
+    for claim in _claims_of(operations):
+        names.add(claim.account)
+        if claim.values_max is not None:
+            names.add(shared_account_name(claim))
     for draft in page.drafts.values():
         names.update([account for account, _ in draft.amounts])
     for entry in page.entries.values():
         names.update([account for account, _ in entry.booked])
     return names
+
+
+def new_values(operations: Iterable[Operation], page: Page) -> set[tuple[str, str]]:
+    """Name each (budget, window) whose values must be counted, for a value without an account came up."""
+    return {
+        (claim.budget, claim.window)
+        for claim in _claims_of(operations)
+        if claim.values_max is not None and claim.account not in page.accounts
+    }
+
+
+def _claims_of(operations: Iterable[Operation]) -> Iterator[Claim]:
+    for operation in operations:
+        if isinstance(operation, Hold):
+            for offer in operation.offers:
+                yield from offer.claims
 
 
 def apply_batch(operations: Sequence[Operation], page: Page) -> list[Answer]:
@@ -99,7 +115,8 @@ def _hold(hold: Hold, page: Page) -> Answer:
         return _refuse(hold, page)
     offer = hold.offers[grant.offer]
     needed = needed_at(offer, grant.output_cap)
-    amounts = {claim.account: needed[claim.unit] for claim in offer.claims}
+    payers = [(claim, page.account_for(claim)) for claim in offer.claims]
+    amounts = {account.account: needed[claim.unit] for claim, account in payers}
     draft = Draft(
         call_id=hold.call_id,
         at_us=hold.at_us,
@@ -118,8 +135,8 @@ def _hold(hold: Hold, page: Page) -> Answer:
         price_version=offer.price_version,
         would_refuse=would_refuse(offer, grant.output_cap, page.account_for),
     )
-    for claim in offer.claims:
-        page.accounts[claim.account].limit = claim.limit
+    for claim, account in payers:
+        account.limit = claim.limit
     page.open(draft)
     return _held(draft, page)
 

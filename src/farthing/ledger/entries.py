@@ -58,6 +58,8 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """One account that must pay for a call. Limits come with each hold, so edits keep history.
 
     spent_reason: what a refusal is called when this account is spent for good (wallet_empty ...).
+    values_max: how many values of the budget have an account of their own in one window; those that
+        come later share one. None where callers cannot make up values.
     """
 
     account: str
@@ -70,6 +72,7 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     starts_at_us: int | None = None
     ends_at_us: int | None = None
     spent_reason: str = "budget_exceeded"
+    values_max: int | None = None
 
 
 class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -403,6 +406,9 @@ class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     cached: int = 0
 
 
+# The value whose account is shared by all values that came too late for one of their own.
+OTHER_VALUES = "(other)"
+
 _ESCAPES = str.maketrans({"%": "%25", "/": "%2F"})
 
 
@@ -411,3 +417,8 @@ def account_name(budget: str, value: str | None, window: str) -> str:
     if value is None:
         return f"{budget}/{window.translate(_ESCAPES)}"
     return f"{budget}/{value.translate(_ESCAPES)}/{window.translate(_ESCAPES)}"
+
+
+def shared_account_name(claim: Claim) -> str:
+    """Name the account that is used where the claim's own value came too late."""
+    return account_name(claim.budget, OTHER_VALUES, claim.window)

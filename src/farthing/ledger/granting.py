@@ -61,10 +61,10 @@ def would_refuse(offer: Offer, output_cap: int, account_for: AccountFor) -> tupl
     """Name the accounts of claims that let every call pass although this one does not fit."""
     return tuple(
         [
-            claim.account
+            account.account
             for claim in offer.claims
             if claim.at_short is AtShort.PASS
-            and need_of(offer, claim.unit).at(output_cap) > _room(claim, account_for(claim))
+            and need_of(offer, claim.unit).at(output_cap) > _room(claim, account := account_for(claim))
         ]
     )
 

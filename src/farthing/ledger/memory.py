@@ -11,7 +11,7 @@ from itertools import islice
 
 import msgspec
 
-from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of
+from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of, new_values
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -43,6 +43,7 @@ class MemoryStore:
         self._folded_settled: Counter[str] = Counter()
         self._folded = Page()
         self._accounts: dict[str, Account] = {}
+        self._values: Counter[tuple[str, str]] = Counter()
         self._drafts: dict[str, Draft] = {}
         self._entries: dict[tuple[str, bool], EntryRow] = {}
         self._rollups = Rollups()
@@ -73,10 +74,13 @@ class MemoryStore:
         for name in accounts_of(operations, page):
             if name in self._accounts:
                 page.accounts[name] = copy.copy(self._accounts[name])
+        page.values = {of_budget: self._values[of_budget] for of_budget in new_values(operations, page)}
         return page
 
     def _write_page(self, page: Page) -> None:
         for account in page.used_accounts():
+            if account.number is None and account.value is not None:
+                self._values[account.budget, account.window] += 1
             account.number = account.number or len(self._accounts) + 1
             self._accounts[account.account] = account
         self._drafts.update(page.opened)

@@ -6,6 +6,7 @@ import msgspec
 
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import (
+    OTHER_VALUES,
     Balance,
     Claim,
     Entry,
@@ -15,6 +16,7 @@ from farthing.ledger.entries import (
     Renew,
     Short,
     Unit,
+    shared_account_name,
 )
 from farthing.ledger.rollups import Measures, Rollups
 
@@ -38,6 +40,11 @@ class Account(msgspec.Struct, gc=False, kw_only=True):
     ends_at_us: int | None = None
     number: int | None = None
     used: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has a row, or gets one at the end of this batch."""
+        return self.used or self.number is not None
 
     def balance(self) -> Balance:
         """What the account says to the outside, at this moment."""
@@ -191,8 +198,10 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
 class Page:
     """What one batch sees and changes: rows are read once, changed here, and written once.
 
-    The store fills accounts, drafts and entries before the batch is applied. Afterwards it writes
-    opened, closed, written, rollups, renewed, forgotten, and the accounts of used_accounts().
+    The store fills accounts, drafts, entries and values before the batch is applied. Afterwards it
+    writes opened, closed, written, rollups, renewed, forgotten, and the accounts of used_accounts().
+
+    values: how many values of a (budget, window) have an account, for those that new_values names.
     """
 
     def __init__(
@@ -205,6 +214,7 @@ class Page:
         self.accounts = {account.account: account for account in accounts}
         self.drafts = {draft.call_id: draft for draft in drafts}
         self.entries = {(entry.call_id, entry.correction): entry for entry in entries}
+        self.values: dict[tuple[str, str], int] = {}
         self.opened: dict[str, Draft] = {}
         self.closed: set[str] = set()
         self.written: list[EntryRow] = []
@@ -213,25 +223,31 @@ class Page:
         self.forgotten: set[str] = set()
 
     def account_for(self, claim: Claim) -> Account:
-        """The account of a claim, opened if it is new; the limit last asked of it is kept."""
+        """The account of a claim, opened if it is new; the limit last asked of it is kept.
+
+        A value that comes when its budget has as many accounts as it may have gets the shared one.
+        """
         account = self.accounts.get(claim.account)
+        if account is not None and account.is_kept:
+            return account
+        if claim.values_max is not None:
+            values = self.values.get((claim.budget, claim.window), 0)
+            if values >= claim.values_max:
+                return self._shared_account(claim)
         if account is None:
-            account = Account(
-                account=claim.account,
-                unit=claim.unit,
-                limit=claim.limit,
-                budget=claim.budget,
-                value=claim.value,
-                window=claim.window,
-                starts_at_us=claim.starts_at_us,
-                ends_at_us=claim.ends_at_us,
-            )
-            self.accounts[claim.account] = account
+            account = self.accounts[claim.account] = _new_account(claim, claim.account, claim.value)
+        return account
+
+    def _shared_account(self, claim: Claim) -> Account:
+        name = shared_account_name(claim)
+        account = self.accounts.get(name)
+        if account is None:
+            account = self.accounts[name] = _new_account(claim, name, OTHER_VALUES)
         return account
 
     def used_accounts(self) -> list[Account]:
         """The accounts to write: those that were there before, and new ones that held something."""
-        return [account for account in self.accounts.values() if account.number is not None or account.used]
+        return [account for account in self.accounts.values() if account.is_kept]
 
     def open(self, draft: Draft) -> None:
         """Hold what a draft holds."""
@@ -239,6 +255,9 @@ class Page:
         self.opened[draft.call_id] = draft
         for name, amount in draft.amounts:
             account = self.accounts[name]
+            if not account.is_kept and account.value is not None:
+                of_budget = (account.budget, account.window)
+                self.values[of_budget] = self.values.get(of_budget, 0) + 1
             account.held += amount
             account.used = True
 
@@ -273,3 +292,16 @@ class Page:
     def balances(self, amounts: Iterable[tuple[str, int]]) -> tuple[Balance, ...]:
         """The accounts that amounts belong to, at this moment."""
         return tuple([self.accounts[account].balance() for account, _ in amounts])
+
+
+def _new_account(claim: Claim, name: str, value: str | None) -> Account:
+    return Account(
+        account=name,
+        unit=claim.unit,
+        limit=claim.limit,
+        budget=claim.budget,
+        value=value,
+        window=claim.window,
+        starts_at_us=claim.starts_at_us,
+        ends_at_us=claim.ends_at_us,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from farthing.ledger.booking import accounts_of, calls_of, dead_owners_of
+from farthing.ledger.booking import accounts_of, calls_of, dead_owners_of, new_values
 from farthing.ledger.entries import Operation, Outcome, Unit
 from farthing.ledger.page import Account, Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
@@ -51,6 +51,7 @@ _ACCOUNTS = " ".join(
 _ACCOUNT_NAMES = (
     "SELECT account_id, account FROM account WHERE account_id IN (SELECT value FROM json_each(?))"
 )
+_VALUES = "SELECT count(*) FROM account WHERE budget = ? AND window = ? AND value IS NOT NULL"
 _ENTRIES = " ".join(("SELECT", ENTRY_COLUMNS, "FROM entry WHERE call_id IN (SELECT value FROM json_each(?))"))
 
 _WRITE_ACCOUNT = "UPDATE account SET settled = ?, held = ?, limit_seen = ? WHERE account_id = ?"
@@ -122,6 +123,8 @@ def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -
     if names:
         found = connection.execute(_ACCOUNTS, (as_json(list(names)),))
         page.accounts = {row[0]: account_from(row) for row in found}
+        for of_budget in new_values(operations, page):
+            ((page.values[of_budget],),) = connection.execute(_VALUES, of_budget).fetchall()
     return page
 
 
