@@ -10,7 +10,7 @@ import msgspec
 from farthing.config.build import clock
 from farthing.config.load import load_policy
 from farthing.gateway.key_admin import create_key
-from farthing.ledger.entries import Balance, Entry, OpenHold, Outcome
+from farthing.ledger.entries import Balance, Entry, OpenHold, Outcome, Owner
 from farthing.ledger.sqlite import SqliteStore
 from farthing.simulator.reply import Counts
 
@@ -131,9 +131,9 @@ class Books:
         """Calls in flight."""
         return self._store.open_holds()
 
-    def owners(self) -> int:
-        """How many processes the ledger knows."""
-        return len(self._store.owners())
+    def owners(self) -> list[Owner]:
+        """Processes that may hold money."""
+        return self._store.owners()
 
     def balances(self, budget: str) -> list[Balance]:
         """The accounts of a budget."""
@@ -167,3 +167,30 @@ def verify(ledger: Path) -> list[object]:
     assert (done.returncode == 0) == told["ok"], done.stderr
     differences: list[object] = told["differences"]
     return differences
+
+
+def holds_open(ledger: Path) -> int:
+    """How many calls are in flight."""
+    with Books(ledger) as books:
+        return len(books.holds())
+
+
+def owners_known(ledger: Path) -> int:
+    """How many processes may hold money."""
+    with Books(ledger) as books:
+        return len(books.owners())
+
+
+def assert_booked_as_billed(log: Path, ledger: Path) -> int:
+    """Every call that went upstream is in the books once, at exactly what was billed; answer how many."""
+    received = received_by(log)
+    with Books(ledger) as books:
+        rows = books.calls()
+        assert books.holds() == []
+    assert {planned_number(row): row.cost_nanodollars for row in rows} == {
+        one.call: one.cost_nanodollars for one in received
+    }
+    assert len(rows) == len(received)
+    assert not any(row.assumed for row in rows)
+    assert verify(ledger) == []
+    return len(rows)

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.books import Books, make_keys, planned_number, received_by, verify, write_policy
+from tests.faults.books import (
+    Books,
+    assert_booked_as_billed,
+    holds_open,
+    make_keys,
+    planned_number,
+    received_by,
+    verify,
+    write_policy,
+)
 from tests.faults.callers import Callers, PlannedCall, Seen, tally
 from tests.faults.conftest import FULL, Measured
 from tests.faults.processes import Gateway, Simulator, a_gateway, eventually
@@ -82,10 +91,10 @@ def test_a_full_disk_closes_the_gateway_loses_nothing_and_is_forgotten_once_ther
             again = asyncio.run(_send(gateway.url, _calls(key, first + 2 * OPEN, OPEN)))
             assert all(one.served for one in again), tally(again)
             slowest = max(
-                slowest, eventually(lambda: _nothing_is_held(ledger), SPACE_AGAIN_SECONDS_MAX, "all settled")
+                slowest, eventually(lambda: holds_open(ledger) == 0, SPACE_AGAIN_SECONDS_MAX, "all settled")
             )
         assert gateway.stop() == 0
-    _everything_is_booked_once_as_billed(simulator, ledger)
+    assert_booked_as_billed(simulator.log, ledger)
     measured(f"{ROUNDS} times full: late settlements on the ledger {slowest:.2f} s after there was space")
 
 
@@ -98,7 +107,7 @@ def test_settlements_that_waited_for_space_are_written_by_a_stop(
         opened, _ = asyncio.run(_fill_the_disk(gateway, key, 0, lambda: len(received_by(simulator.log))))
         assert gateway.stop() == 0
     assert all(one.served for one in opened), tally(opened)
-    _everything_is_booked_once_as_billed(simulator, ledger)
+    assert_booked_as_billed(simulator.log, ledger)
 
 
 def test_settlements_that_found_no_space_until_the_end_are_assumed_by_the_next_process(
@@ -121,29 +130,11 @@ def test_settlements_that_found_no_space_until_the_end_are_assumed_by_the_next_p
     with a_gateway(policy, ledger) as gateway:
         asyncio.run(fill_and_kill(gateway))
     with a_gateway(policy, ledger) as gateway:
-        eventually(lambda: _nothing_is_held(ledger), SPACE_AGAIN_SECONDS_MAX, "no hold of the dead")
+        eventually(lambda: holds_open(ledger) == 0, SPACE_AGAIN_SECONDS_MAX, "no hold of the dead")
         assert gateway.stop() == 0
     received = {one.call: one.cost_nanodollars for one in received_by(simulator.log)}
     with Books(ledger) as books:
         rows = {planned_number(row): row for row in books.calls()}
     assert set(rows) == set(received)
     assert all(row.assumed and row.cost_nanodollars >= received[number] for number, row in rows.items())
-    assert verify(ledger) == []
-
-
-def _nothing_is_held(ledger: Path) -> bool:
-    with Books(ledger) as books:
-        return books.holds() == []
-
-
-def _everything_is_booked_once_as_billed(simulator: Simulator, ledger: Path) -> None:
-    received = received_by(simulator.log)
-    with Books(ledger) as books:
-        rows = books.calls()
-        assert books.holds() == []
-    assert {planned_number(row): row.cost_nanodollars for row in rows} == {
-        one.call: one.cost_nanodollars for one in received
-    }
-    assert len(rows) == len(received)
-    assert not any(row.assumed for row in rows)
     assert verify(ledger) == []

@@ -10,10 +10,10 @@ from tests.faults.books import Books, make_keys, verify, write_policy
 from tests.faults.conftest import FULL, Measured
 from tests.faults.processes import a_gateway, a_simulator
 
-CALLS = 100_000 if FULL else 10_000
+CALLS = 100_000 if FULL else 6_000
 WARM_UP_CALLS = CALLS // 4
 CONNECTIONS = 16
-# Seen: 0.2 MiB from call 5,000 to call 20,000; the rest is room for another allocator or interpreter.
+# Seen: 0.1 MiB from call 25,000 to call 100,000; the rest is room for another allocator or interpreter.
 GROWTH_MIB_MAX = 4.0
 RESIDENT_MIB_MAX = 120.0
 

@@ -5,7 +5,14 @@ import os
 import signal
 from pathlib import Path
 
-from tests.faults.books import Books, make_keys, planned_number, received_by, verify, write_policy
+from tests.faults.books import (
+    assert_booked_as_billed,
+    holds_open,
+    make_keys,
+    owners_known,
+    received_by,
+    write_policy,
+)
 from tests.faults.callers import Callers, PlannedCall, Seen, random_calls, tally
 from tests.faults.conftest import FULL, Measured
 from tests.faults.processes import Simulator, a_gateway, eventually
@@ -41,7 +48,7 @@ def test_the_holds_of_a_stopped_process_stay_until_it_goes_on_and_settles_them(
             os.kill(paused, signal.SIGSTOP)
             beside = await callers.all_of(other_url, others)
             await asyncio.sleep(PAUSE_SECONDS)
-            assert _held(ledger) == OPEN
+            assert holds_open(ledger) == OPEN
             os.kill(paused, signal.SIGCONT)
             return await open_calls, beside
 
@@ -49,7 +56,7 @@ def test_the_holds_of_a_stopped_process_stay_until_it_goes_on_and_settles_them(
         paused, beside = asyncio.run(run(first.url, first.process.pid, second.url))
         assert (first.stop(), second.stop()) == (0, 0)
     assert all(one.served for one in paused + beside), tally(paused + beside)
-    _everything_is_booked_once_as_billed(simulator, ledger)
+    assert_booked_as_billed(simulator.log, ledger)
     measured(f"stopped for {PAUSE_SECONDS} s with {OPEN} calls open: {tally(paused)}; beside {tally(beside)}")
 
 
@@ -73,7 +80,7 @@ def test_a_worker_that_is_stopped_for_a_while_under_load_books_nothing_twice(
             return await answers
 
     with a_gateway(policy, ledger, workers=4) as gateway:
-        eventually(lambda: _owners(ledger) == 4, 30, "four workers serve")
+        eventually(lambda: owners_known(ledger) == 4, 30, "four workers serve")
         workers = gateway.serving_processes()
         for pause in range(PAUSES):
             calls = random_calls(200, keys, seed=pause, output_tokens=1_000, first=pause * 200)
@@ -81,28 +88,5 @@ def test_a_worker_that_is_stopped_for_a_while_under_load_books_nothing_twice(
         assert gateway.serving_processes() == workers
         assert gateway.stop() == 0
     assert all(one.served for one in seen), tally(seen)
-    _everything_is_booked_once_as_billed(simulator, ledger)
+    assert_booked_as_billed(simulator.log, ledger)
     measured(f"{PAUSES} pauses of a worker for {WORKER_PAUSE_SECONDS} s: {tally(seen)}")
-
-
-def _everything_is_booked_once_as_billed(simulator: Simulator, ledger: Path) -> None:
-    received = received_by(simulator.log)
-    with Books(ledger) as books:
-        rows = books.calls()
-        assert books.holds() == []
-    assert {planned_number(row): row.cost_nanodollars for row in rows} == {
-        one.call: one.cost_nanodollars for one in received
-    }
-    assert len(rows) == len(received)
-    assert not any(row.assumed for row in rows)
-    assert verify(ledger) == []
-
-
-def _held(ledger: Path) -> int:
-    with Books(ledger) as books:
-        return len(books.holds())
-
-
-def _owners(ledger: Path) -> int:
-    with Books(ledger) as books:
-        return books.owners()
