@@ -84,7 +84,7 @@ class Provider:
     requests: list[Request] = field(default_factory=list)
 
     def url(self, path: str = "/v1/x", host: str = "127.0.0.1") -> URL:
-        return URL(f"{'https' if self.encrypted else 'http'}://{host}:{self.port}{path}")
+        return URL(f"{'https' if self.encrypted else 'http'}://{host}:{self.port}{path}", encoded=True)
 
 
 @asynccontextmanager

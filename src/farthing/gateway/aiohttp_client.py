@@ -13,6 +13,7 @@ from farthing.gateway.upstream import (
     NeverConnected,
     TimedOut,
     decoded,
+    decoder_for,
     header_block,
 )
 
@@ -30,7 +31,9 @@ class AiohttpAnswer:
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, any content encoding undone. Raises Lost or TimedOut."""
-        return decoded(self._pieces(), self._response.headers.get("content-encoding", ""))
+        decoder = decoder_for(self._response.headers.get("content-encoding", ""))
+        pieces = self._pieces()
+        return pieces if decoder is None else decoded(pieces, decoder)
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         try:

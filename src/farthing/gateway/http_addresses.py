@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 HEAD_START_SECONDS = 0.25
 REMEMBER_SECONDS = 60.0
 
-Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+Address = tuple[socket.AddressFamily, tuple[str | int, ...] | tuple[int, bytes]]
 
 
 class Addresses:
@@ -20,7 +20,7 @@ class Addresses:
         """Return a connected socket. Raises OSError, or UnicodeError for a name that cannot be one."""
         try:
             return await first_connected(await self._of(host, port))
-        except OSError:
+        except (OSError, UnicodeError):
             self._lookups.pop((host, port), None)  # the host may have moved
             raise
 
@@ -40,11 +40,15 @@ class Addresses:
 
 
 async def look_up(host: str, port: int) -> list[Address]:
-    """The addresses of a host, the two families taking turns."""
+    """The addresses of a host, in the order to try them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    first_family = found[0][0]
-    first = [(family, address) for family, _, _, _, address in found if family == first_family]
-    others = [(family, address) for family, _, _, _, address in found if family != first_family]
+    return families_in_turn([(family, address) for family, _, _, _, address in found])
+
+
+def families_in_turn(addresses: list[Address]) -> list[Address]:
+    """The same addresses, IPv6 and IPv4 by turns: one family may not work at all from here."""
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    others = [address for address in addresses if address[0] != addresses[0][0]]
     return [one for one in chain.from_iterable(zip_longest(first, others)) if one is not None]
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol, cast
 
 from farthing.gateway.http_answer import AnswerReader
-from farthing.gateway.upstream import Lost, NeverConnected, TimedOut, decoded
+from farthing.gateway.upstream import Lost, NeverConnected, TimedOut, decoded, decoder_for
 
 BUFFERED_BYTES_MAX = 262_144
 
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Complete an answer that ends with its connection; the transport closes itself after this."""
-        if self._reader is not None:
+        if self._reader is not None and self._ended_in_order():
             self._reader.feed_end()
 
     def resume_writing(self) -> None:
@@ -177,6 +178,16 @@ class Connection(asyncio.Protocol):
             self._pool.put_back(self)
         else:
             transport.abort()
+
+    def _ended_in_order(self) -> bool:
+        """Whether the provider closed its side itself: encrypted, anybody on the way could cut it off."""
+        encrypted: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        if encrypted is None:
+            return True
+        try:
+            return not encrypted.read(1)
+        except ssl.SSLError:
+            return False
 
     def _fail(self, failure: Lost | TimedOut) -> None:
         reader, self._reader = self._reader, None
@@ -227,8 +238,13 @@ class HttpAnswer:
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, any content encoding undone. Raises Lost or TimedOut."""
         encoding = self._reader.header(b"content-encoding")
+        try:
+            decoder = decoder_for(encoding)
+        except Lost:
+            self.close()
+            raise
         pieces = self._pieces()
-        return decoded(pieces, encoding) if encoding else pieces
+        return pieces if decoder is None else decoded(pieces, decoder)
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         reader, connection = self._reader, self._connection

@@ -157,17 +157,13 @@ def decoder_for(encoding: str) -> Decoder | None:
             raise Lost(f"the provider answered in an encoding nobody asked for: {other!r}")
 
 
-async def decoded(pieces: AsyncGenerator[bytes, None], encoding: str) -> AsyncGenerator[bytes, None]:
+async def decoded(pieces: AsyncGenerator[bytes, None], decoder: Decoder) -> AsyncGenerator[bytes, None]:
     """The pieces of a body with its content encoding undone. Raises Lost where that cannot be done."""
     async with aclosing(pieces):
-        decoder = decoder_for(encoding)
         async for piece in pieces:
-            if decoder is None:
-                yield piece
-                continue
             try:
                 plain = decoder.decompress(piece)
             except (zlib.error, brotli.error, zstandard.ZstdError) as error:
-                raise Lost(f"the answer's {encoding} encoding is broken: {error}") from error
+                raise Lost(f"the answer's content encoding is broken: {error}") from error
             if plain:
                 yield plain
