@@ -14,7 +14,7 @@ def test_a_ledger_that_adds_up_is_told_so(farthing: CommandLine, calls: Calls) -
     assert result.exit_code == 0
     answer = told(result)
     assert (answer["ok"], answer["accounts"], answer["differences"]) == (True, 1, [])
-    assert "✓ 1 accounts" in farthing("ledger", "verify").stdout
+    assert "✓ 1 account and" in farthing("ledger", "verify").stdout
 
 
 def test_a_balance_that_was_tampered_with_is_found(

@@ -16,6 +16,8 @@ from farthing.ledger.entries import Balance, OpenHold, Unit
 if TYPE_CHECKING:
     from farthing.reports.standing import Standing
 
+_BAR = "spent █ held ▒ left ░"
+
 app = noun("budget", "Budgets: list them, show one with its open holds.")
 
 
@@ -89,10 +91,10 @@ def _no_such(name: str, known: set[str]) -> CommandError:
 
 def _draw(rows: Sequence["Standing"]) -> None:
     columns = {
-        "budget": "left", "of": "left", "window": "left", "spent █ held ▒ left ░": "left", "spent": "right",
-        "held": "right", "left": "right", "limit": "right",
+        "budget": "left", "of": "left", "window": "left", _BAR: "left", "spent": "right", "held": "right",
+        "left": "right", "limit": "right",
     }  # fmt: skip
-    screen.table(columns, [_cells(row.balance) for row in rows])
+    screen.table(columns, [_cells(row.balance) for row in rows], spare=(_BAR,))
 
 
 def _cells(balance: Balance) -> tuple[str | Text, ...]:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farthing.cli import screen
 from farthing.cli.door import explained
 from farthing.cli.examination import Check, bad, good, note
 from farthing.cli.opening import POLICY, file_of, ledger_in_use, read_policy
@@ -54,7 +55,11 @@ def _policy(policies: Sequence[Path] | None) -> Iterator[Check]:
         yield bad("the policy loads", f"{told.message}: {told.why}", fix=told.fix)
         return
     rules = loaded.policy
-    yield good("the policy loads", f"{len(rules.environments)} environments, {len(rules.budgets)} budgets")
+    counts = (
+        screen.count(len(rules.environments), "environment"),
+        screen.count(len(rules.budgets), "budget"),
+    )
+    yield good("the policy loads", ", ".join(counts))
     found = findings(loaded)
     errors = [finding for finding in found if finding.severity == "error"]
     figure = f"{len(errors)} errors, {len(found) - len(errors)} remarks"

@@ -48,11 +48,14 @@ def verify(
             ],
         )
         screen.line(
-            f"{len(differences)} differences: do not trust this ledger; restore it or ask for help.", "red"
+            f"{screen.count(len(differences), 'difference')}: do not trust this ledger; "
+            "restore it or ask for help.",
+            "red",
         )
     else:
         screen.line(
-            f"✓ {accounts} accounts and every roll-up equal the sums of their entries ({milliseconds} ms)."
+            f"✓ {screen.count(accounts, 'account')} and every roll-up equal the sums of their entries "
+            f"({milliseconds} ms)."
         )
     if differences:
         raise typer.Exit(ANSWER_IS_NO)

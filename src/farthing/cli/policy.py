@@ -64,15 +64,17 @@ def findings(loaded: "Loaded") -> "list[Finding]":
 def _draw(loaded: "Loaded", found: "list[Finding]") -> None:
     rules = loaded.policy
     counts = (
-        f"{len(rules.environments)} environments, {len(rules.budgets)} budgets, {len(rules.targets)} targets"
+        screen.count(len(rules.environments), "environment"),
+        screen.count(len(rules.budgets), "budget"),
+        screen.count(len(rules.targets), "target"),
     )
-    screen.line(f"{counts}; digest {rules.digest}")
+    screen.line(f"{', '.join(counts)}; digest {rules.digest}")
     for notice in loaded.notices:
         screen.line(f"  note: {notice}", "dim")
     if not found:
         screen.line("✓ Nothing to mend.", "green")
         return
-    columns = dict.fromkeys(("severity", "where", "what", "fix"), "left")
+    columns = {"severity": "left", "where": "left", "what": "text", "fix": "text"}
     rows = [
         (Text(row.severity, style=_STYLES.get(row.severity, "")), row.where, row.message, row.fix)
         for row in found

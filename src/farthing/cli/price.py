@@ -59,7 +59,7 @@ def list_prices(
     columns = {"provider": "left", "model": "left", "input": "right", "output": "right",
                "cache read": "right", "cache write": "right", "above": "left"}  # fmt: skip
     screen.table(columns, [_cells(row) for row in rows])
-    screen.line(f"Dollars per million tokens; {len(rows)} models; {book.version}", "dim")
+    screen.line(f"Dollars per million tokens; {screen.count(len(rows), 'model')}; {book.version}", "dim")
 
 
 def _cells(price: "Price") -> tuple[str, ...]:

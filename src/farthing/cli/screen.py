@@ -3,16 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from farthing.cli.table import Cell, draw
 
 # What is not a terminal has no width of its own; rows should not break there.
 WIDTH_UNKNOWN = 160
@@ -52,22 +48,17 @@ def remark(text: str) -> None:
 
 def table(
     columns: Mapping[str, str],
-    rows: Sequence[Sequence["RenderableType"]],
+    rows: Sequence[Sequence[Cell]],
     *,
     footer: Sequence[str] | None = None,
+    spare: Collection[str] = (),
 ) -> None:
-    """Print a table. columns: heading and "left" or "right"; footer: the sums under the columns."""
-    drawn = Table(box=box.SIMPLE_HEAD, show_footer=footer is not None, pad_edge=False)
-    for number, (heading, justify) in enumerate(columns.items()):
-        drawn.add_column(
-            heading,
-            justify="right" if justify == "right" else "left",
-            footer=footer[number] if footer else "",
-            overflow="fold",
-        )
-    for row in rows:
-        drawn.add_row(*row)
-    screen().print(drawn)
+    """Print a table that fits the screen.
+
+    columns: heading and "left", "right", or "text" for what may go on in a next line; footer: the sums
+    under the columns; spare: headings of columns that a narrow screen may go without, the last one first.
+    """
+    draw(screen(), columns, rows, footer=footer, spare=spare)
 
 
 def bar(parts: Sequence[tuple[int, str]], whole: int, *, width: int = BAR_WIDTH) -> Text:
@@ -109,3 +100,8 @@ def age(milliseconds: int) -> str:
             rest = seconds % size // smaller
             return f"{seconds // size} {name} {rest} {small_name}" if rest else f"{seconds // size} {name}"
     return f"{seconds} s"
+
+
+def count(number: int, name: str) -> str:
+    """A number of things: "1 account", "1,204 accounts"."""
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"

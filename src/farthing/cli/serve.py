@@ -103,11 +103,12 @@ def _prepare(loaded: "Loaded", paths: Sequence[Path], url: str, address: str, wi
     with open_ledger(url, paths, make=True) as store:
         check_definitions(loaded.policy, store)
         _, admin_token = admin_sha256(store, os.environ.get("FARTHING_ADMIN_TOKEN"))
-        trial = None
-        if with_trial:
-            now_us = time.time_ns() // 1_000
-            trial = make_trial(store, loaded, at_us=now_us, options=_options_beside(paths, url))
-    return Start(url=address, ledger=url, loaded=loaded, admin_token=admin_token, trial=trial)
+        options_beside = _options_beside(paths, url)
+        now_us = time.time_ns() // 1_000
+        trial = make_trial(store, loaded, at_us=now_us, options=options_beside) if with_trial else None
+    return Start(
+        url=address, ledger=url, loaded=loaded, admin_token=admin_token, trial=trial, options=options_beside
+    )
 
 
 def _options_beside(paths: Sequence[Path], url: str) -> str:

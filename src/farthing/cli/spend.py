@@ -86,7 +86,8 @@ def spend(
         "100.0 %" if total.cost_nanodollars else "",
         "",
     ]
-    screen.table(columns, [_cells(row, dimensions, total) for row in rows], footer=footer)
+    drawn = [_cells(row, dimensions, total) for row in rows]
+    screen.table(columns, drawn, footer=footer, spare=("share", ""))
 
 
 def _slices(

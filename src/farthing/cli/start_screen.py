@@ -13,7 +13,7 @@ from farthing.domain.period import Period
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
-    from farthing.policy.rules import Budget, Environment
+    from farthing.policy.rules import Budget, Environment, Policy
 
 _MODELS_SHOWN = 4
 
@@ -22,6 +22,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Everything there is to say about a gateway that begins to serve.
 
     admin_token: set only where it was made just now; it is never shown again.
+    options: --policy and --ledger, as commands beside it must be given them.
     """
 
     url: str
@@ -29,6 +30,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     loaded: "Loaded"
     admin_token: str | None = None
     trial: Trial | None = None
+    options: str = ""
 
 
 def show_start(start: Start) -> None:
@@ -37,7 +39,7 @@ def show_start(start: Start) -> None:
     screen.line()
     screen.line(f"farthing {__version__} answers at {start.url}", "bold green")
     screen.line(f"  ledger {start.ledger}, policy {rules.digest}", "dim")
-    columns = {"environment": "left", "models": "left", "at the limit": "left", "budgets": "left"}
+    columns = {"environment": "left", "models": "text", "at the limit": "left", "budgets": "text"}
     screen.table(
         columns,
         [
@@ -49,9 +51,10 @@ def show_start(start: Start) -> None:
         screen.line(f"  note: {notice}", "yellow")
     if start.admin_token is not None:
         screen.line(f"  Admin token, shown this once: {start.admin_token}")
-    screen.line(f"  API: {start.url}/api/docs   Metrics: {start.url}/metrics   Stop: Ctrl-C")
+    screen.line(f"  API: {start.url}/api/docs   Stop: Ctrl-C")
     if start.trial is None:
-        screen.line(f"  A key to call it with: {program()} key create --environment NAME --label NAME")
+        screen.line("  Make a key to call it with:")
+        screen.line(f"  {program()} key create --environment {_any_name(rules)} --label NAME{start.options}")
     else:
         for text in trial_lines(start.trial, start.url):
             screen.line(text)
@@ -77,6 +80,11 @@ def start_json(start: Start) -> dict[str, object]:
         "admin_token": start.admin_token,
         "trial": trial_json(start.trial),
     }
+
+
+def _any_name(rules: "Policy") -> str:
+    """An environment that exists, so that the line can be pasted."""
+    return next(iter(rules.environments), "NAME")
 
 
 def _models(environment: "Environment") -> str:
