@@ -95,3 +95,12 @@ def test_two_stores_on_one_file_count_the_same_values(ledger_file: Path) -> None
     assert other.verify() == []
     one.close()
     other.close()
+
+
+def test_a_value_that_hides_a_nul_is_an_account_like_any_other(store: Store) -> None:
+    odd = of_branch("main\0evil")
+    for number in range(2):
+        held(store, hold(f"call-{number}", offer(10 * CENT, odd)))
+    ask(store, settle("call-0", 4 * CENT))
+    assert money(store, odd.account) == (4 * CENT, 10 * CENT)
+    assert store.balance(account_name("per-branch", "main", "2026-12")) is None

@@ -31,6 +31,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     wants_usage: the caller itself asked for usage in the stream.
     media_tokens: most tokens that pictures in the body may cost beyond its bytes; to be added to any
         count or bound of the body.
+    media: False only where the body holds no sound, pictures or film.
+    fees: extras that are billed apiece and at most how many of each, by the name in ``Usage.requests``.
     generates: False where the answer has no billed output (embeddings, counting).
     cappable: an output cap can be sent upstream; False where the provider takes none.
     free: nothing is billed (counting tokens).
@@ -49,6 +51,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     wants_usage: bool = False
     media_tokens: int = 0
+    media: bool = True
+    fees: Mapping[str, int] = {}
     generates: bool = True
     cappable: bool = True
     free: bool = False

@@ -1,8 +1,10 @@
 """Authorize a call, settle it, void it: the one journey that both doors take."""
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -116,7 +118,7 @@ class Governor:
                 answer = self.committer.submit(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
-        return self._granted(prepared, answer)
+        return self._granted(prepared, answer, provider_hint)
 
     async def authorize_async(
         self, call: Call, *, prompt: bytes = b"", provider_hint: str | None = None
@@ -126,20 +128,21 @@ class Governor:
         try:
             answer = await self.committer.submit_async(prepared.hold)
             if isinstance(answer, Tight):
-                prepared = self._counted(prepared, provider_hint, prompt)
+                # Counting a large prompt takes a while, and a vocabulary is loaded at first use.
+                prepared = await asyncio.to_thread(self._counted, prepared, provider_hint, prompt)
                 answer = await self.committer.submit_async(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
-        return self._granted(prepared, answer)
+        return self._granted(prepared, answer, provider_hint)
 
     def _prepare(self, call: Call, provider_hint: str | None) -> _Prepared:
-        remembered = self._memory.recall(call)
+        remembered = self._memory.recall(call, provider_hint)
         if remembered is not None:
             raise Refused(remembered)
         proposal = self._propose(call, provider_hint)
         quotes = quotes_of(call, proposal, self.policy, self.prices)
         if isinstance(quotes, Refusal):
-            raise self._refused_by_rule(call, quotes)
+            raise self._refused_by_rule(call, quotes, provider_hint)
         tentative = any(quote.facts.vocabulary for quote in quotes) and not call.facts.unbounded
         return self._with_hold(call, proposal.environment, quotes, tentative=tentative)
 
@@ -167,24 +170,23 @@ class Governor:
 
         proposal = decide(call, self.policy, dearness=how_dear, provider_hint=provider_hint)
         if isinstance(proposal, Refusal):
-            raise self._refused_by_rule(call, proposal)
+            raise self._refused_by_rule(call, proposal, provider_hint)
         return proposal
 
     def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""
         call = prepared.call
         proposal = self._propose(call, provider_hint)
-        vocabulary = prepared.quotes[0].facts.vocabulary
-        exact = input_tokens_exact(prompt, vocabulary) if vocabulary else None
-        quotes = quotes_of(call, proposal, self.policy, self.prices, input_tokens_exact=exact)
+        counted = lru_cache(lambda vocabulary: input_tokens_exact(prompt, vocabulary))
+        quotes = quotes_of(call, proposal, self.policy, self.prices, count=counted)
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
         return self._with_hold(call, prepared.environment, quotes, tentative=False)
 
-    def _granted(self, prepared: _Prepared, answer: Answer) -> Grant:
+    def _granted(self, prepared: _Prepared, answer: Answer, provider_hint: str | None) -> Grant:
         call = prepared.call
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
-            self._memory.remember(call, refusal, answer)
+            self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
             raise Refused(refusal, call.call_id)
         assert isinstance(answer, Held)
         quote = prepared.quotes[answer.offer]
@@ -215,9 +217,9 @@ class Governor:
             held=False,
         )
 
-    def _refused_by_rule(self, call: Call, refusal: Refusal) -> Refused:
+    def _refused_by_rule(self, call: Call, refusal: Refusal, provider_hint: str | None) -> Refused:
         """Write the row of a refusal that needed no ledger, without making the caller wait for it."""
-        self._memory.remember(call, refusal, None)
+        self._memory.remember(call, refusal, provider_hint)
         self.record_refusal(call, refusal)
         return Refused(refusal, call.call_id)
 

@@ -1,11 +1,12 @@
 """Turn candidates into offers: what each can cost at most, and which accounts must pay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from farthing.domain.call import Call
-from farthing.domain.errors import Reason, Refusal
+from farthing.domain.errors import BadRequest, Reason, Refusal
+from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.domain.period import Window
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
 from farthing.policy.decide import Proposal, payers, rate_window
@@ -34,6 +35,8 @@ OUTPUT_MAX_UNKNOWN = 4_096
 CONTEXT_UNKNOWN = 2_000_000
 # Values of a label that have an account of their own in one window of a budget; later ones share one.
 LABEL_VALUES_MAX = 10_000
+# A call that could cost more is a mistake, and sums of such amounts are more than a ledger can hold.
+CEILING_NANODOLLARS_MAX = 1_000_000 * NANODOLLARS_PER_DOLLAR
 # Tokens that providers add around tools and messages and that stand in no body (stated, generous).
 HIDDEN_TOKENS = 32
 HIDDEN_TOKENS_WITH_TOOLS = 1_024
@@ -50,6 +53,10 @@ _CLAIMS_REMEMBERED = 10_000
 _money_claims: dict[tuple[str, int, str | None, str | None, Window, AtLimit], Claim] = {}
 
 FAMILY_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+
+
+# How many tokens of a vocabulary the input is; None where it cannot be counted.
+Count = Callable[[str], int | None]
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +90,7 @@ def quote(
     policy: Policy,
     prices: PriceBook,
     *,
-    input_tokens_exact: int | None = None,
+    count: Count | None = None,
 ) -> Quote | Refusal:
     """Price one candidate and bound it, or say why it cannot be bounded."""
     facts = call.facts
@@ -102,7 +109,8 @@ def quote(
                 fix=f'add to the policy:  prices: {{"{candidate.model}": {{input: 1.00, output: 4.00}}}}  '
                 "(USD per million tokens; 0 declares it free)",
             )
-    input_tokens = facts.input_bytes if input_tokens_exact is None else input_tokens_exact
+    exact = count(model.vocabulary) if count is not None and model.vocabulary else None
+    input_tokens = facts.input_bytes if exact is None else exact
     input_tokens += facts.media_tokens + (HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS)
     context = model.context_window or CONTEXT_UNKNOWN
     if facts.unbounded and environment.unbounded is Unbounded.REFUSE:
@@ -118,14 +126,20 @@ def quote(
         price=price,
         facts=model,
         input_tokens=min(input_tokens, context),
-        output_cap=_cap_to_send(call, environment, model),
+        output_cap=_cap_to_send(call, candidate, environment, model),
     )
 
 
-def _cap_to_send(call: Call, environment: Environment, model: ModelFacts) -> int | None:
-    """The cap that must go upstream because nothing else bounds the output."""
-    if call.facts.output_cap is not None or not (call.facts.generates and call.facts.cappable):
+def _cap_to_send(call: Call, candidate: Candidate, environment: Environment, model: ModelFacts) -> int | None:
+    """The cap that must go upstream because the caller's does not bound the output, or does not suit."""
+    facts = call.facts
+    if not (facts.generates and facts.cappable):
         return None
+    if facts.output_cap is not None:
+        # Providers refuse a cap above the model's maximum; whoever was downgraded did not choose it.
+        chosen_by_us = candidate.model != facts.model and model.output_tokens_max is not None
+        too_large = chosen_by_us and facts.output_cap > (model.output_tokens_max or 0)
+        return model.output_tokens_max if too_large else None
     bound = environment.output_bound or model.output_tokens_max or OUTPUT_MAX_UNKNOWN
     # The model's own maximum bounds it already; where we only assume one, it must be sent.
     if model.output_tokens_max is not None and bound >= model.output_tokens_max:
@@ -143,11 +157,17 @@ def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy
             input_tokens=quoted.input_tokens,
             choices=facts.choices,
             cache_writes=facts.cache_write_ttl,
+            fees=facts.fees,
+            media=facts.media or bool(facts.unbounded),
         )
         if quoted.price is not None
         else None
     )
     money = Need(most.fixed_nanodollars, most.rate_nanodollars_per_million) if most else Need(0)
+    if money.at(full) > CEILING_NANODOLLARS_MAX:
+        raise BadRequest(
+            f"this request could cost {dollars(money.at(full))}; lower its output cap or number of choices"
+        )
     return Offer(
         target=candidate.target.id,
         provider=candidate.target.provider,
@@ -158,7 +178,9 @@ def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy
             Unit.TOKENS: Need(quoted.input_tokens, 1_000_000 * facts.choices),
             Unit.CALLS_OPEN: Need(1),
         },
-        claims=_claims(call, candidate, environment, policy, billed=bool(most) and money != Need(0)),
+        claims=_claims(
+            call, candidate, environment, policy, billed=quoted.price is not None and not quoted.price.free
+        ),
         output_full=full,
         output_floor=floor,
         price_version=quoted.price.version if quoted.price else None,
@@ -171,7 +193,7 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
     facts = call.facts
     if not facts.generates:
         return 0, 0
-    full = facts.output_cap or quoted.output_cap or quoted.facts.output_tokens_max or OUTPUT_MAX_UNKNOWN
+    full = quoted.output_cap or facts.output_cap or quoted.facts.output_tokens_max or OUTPUT_MAX_UNKNOWN
     floor = max(REASONING_FLOOR if quoted.facts.reasoning else OUTPUT_FLOOR, quoted.facts.output_floor)
     if facts.thinking_tokens is not None:
         floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)
@@ -235,15 +257,16 @@ def quotes_of(
     policy: Policy,
     prices: PriceBook,
     *,
-    input_tokens_exact: int | None = None,
+    count: Count | None = None,
 ) -> Sequence[Quote] | Refusal:
-    """Quote every candidate that can be bounded; the first refusal when none can."""
+    """Quote every candidate that can be bounded; the first refusal when none can.
+
+    count: counts the input in the vocabulary of each candidate's own model; None bounds it by bytes.
+    """
     quoted: list[Quote] = []
     refusal: Refusal | None = None
     for candidate in proposal.candidates:
-        answer = quote(
-            call, candidate, proposal.environment, policy, prices, input_tokens_exact=input_tokens_exact
-        )
+        answer = quote(call, candidate, proposal.environment, policy, prices, count=count)
         if isinstance(answer, Quote):
             quoted.append(answer)
         elif refusal is None:

@@ -70,7 +70,8 @@ def owed(
         return None
     if price is None:  # nothing is billed: a mock, counting tokens, costs not tracked
         return Owed(cost_nanodollars=0, usage=metered.usage, anomalies=metered.anomalies)
-    if ending is Ending.CANCELLED and cancelled_usage is not None:
+    whole = metered.usage is not None and metered.complete
+    if ending is Ending.CANCELLED and cancelled_usage is not None and not whole:
         cost = cost_nanodollars(cancelled_usage, price, service_tier=metered.service_tier)
         return Owed(
             cost_nanodollars=min(cost.nanodollars, ceiling_nanodollars),

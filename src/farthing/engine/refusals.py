@@ -1,14 +1,15 @@
 """Why a call was refused, in words and numbers; repeats within a second are answered from memory."""
 
 import threading
+from collections.abc import Sequence
 
 import msgspec
 
-from farthing.domain.call import Call
+from farthing.domain.call import Call, RequestFacts
 from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc
-from farthing.ledger.entries import Short, Unit
+from farthing.ledger.entries import Offer, Short, Unit
 from farthing.policy.rules import Environment
 
 REMEMBERED_US = MICROSECONDS
@@ -91,8 +92,6 @@ class _Remembered(msgspec.Struct):
     call: Call
     refusal: Refusal
     until_us: int
-    input_bytes: int
-    output_cap: int | None
     repeats: int = 0
 
 
@@ -104,15 +103,15 @@ class RefusalMemory:
     """
 
     def __init__(self) -> None:
-        self._remembered: dict[tuple[str, str, str, str], _Remembered] = {}
+        self._remembered: dict[_Key, _Remembered] = {}
         self._expired: list[_Remembered] = []
         self._lock = threading.Lock()
 
-    def recall(self, call: Call) -> Refusal | None:
+    def recall(self, call: Call, provider_hint: str | None) -> Refusal | None:
         """The refusal that this call would get again, or None if it must be decided anew."""
         if not self._remembered:
             return None
-        key = _key(call)
+        key = _key(call, provider_hint)
         with self._lock:
             known = self._remembered.get(key)
             if known is None:
@@ -120,25 +119,27 @@ class RefusalMemory:
             if call.at_us >= known.until_us:
                 self._forget(key)
                 return None
-            if not _needs_as_much(call, known):
+            if not _needs_as_much(call.facts, known):
                 return None
             known.repeats += 1
             return known.refusal
 
-    def remember(self, call: Call, refusal: Refusal, short: Short | None) -> None:
-        """Keep a refusal for a second where it cannot change in that time."""
+    def remember(
+        self, call: Call, refusal: Refusal, provider_hint: str | None, *, offers: Sequence[Offer] = ()
+    ) -> None:
+        """Keep a refusal for a second where it cannot change in that time.
+
+        offers: what did not fit; a new window of any of their accounts may have room.
+        """
         if refusal.reason is Reason.BUDGET_HELD or call.identity.key_id is None:
             return
-        until_us = call.at_us + REMEMBERED_US
-        if short is not None and short.balance.ends_at_us is not None:
-            until_us = min(until_us, short.balance.ends_at_us)
+        ends = (claim.ends_at_us for offer in offers for claim in offer.claims)
+        until_us = min([call.at_us + REMEMBERED_US, *(end for end in ends if end is not None)])
         with self._lock:
             if len(self._remembered) >= REMEMBERED_MAX:
                 for key in list(self._remembered):
                     self._forget(key)
-            self._remembered[_key(call)] = _Remembered(
-                call, refusal, until_us, call.facts.input_bytes, call.facts.output_cap
-            )
+            self._remembered[_key(call, provider_hint)] = _Remembered(call, refusal, until_us)
 
     def take_repeated(self, now_us: int) -> list[tuple[Call, Refusal, int]]:
         """Refusals that were repeated and whose second is over, each with how often."""
@@ -148,24 +149,43 @@ class RefusalMemory:
             expired, self._expired = self._expired, []
         return [(known.call, known.refusal, known.repeats) for known in expired]
 
-    def _forget(self, key: tuple[str, str, str, str]) -> None:
+    def _forget(self, key: "_Key") -> None:
         known = self._remembered.pop(key)
         if known.repeats:
             self._expired.append(known)
 
 
-def _key(call: Call) -> tuple[str, str, str, str]:
+_Key = tuple[str | None, ...]
+
+
+def _key(call: Call, provider_hint: str | None) -> _Key:
+    """What two calls must share to be refused alike, whatever their sizes."""
+    who, facts = call.identity, call.facts
     labels = "" if not call.labels else repr(sorted(call.labels.items()))
-    facts = call.facts
-    shape = f"{call.run}{labels}{facts.choices}{facts.unbounded}{facts.cache_write_ttl}{facts.tools > 0}"
-    return (f"{call.identity.environment}/{call.identity.key_id}", facts.dialect, facts.model, shape)
+    shape = (
+        f"{facts.choices}{facts.unbounded}{facts.cache_write_ttl}{facts.fees}{facts.tools > 0}{facts.media}"
+    )
+    return (
+        who.environment,
+        who.key_id,
+        facts.dialect,
+        facts.model,
+        provider_hint,
+        facts.service_tier,
+        call.run,
+        labels,
+        shape,
+    )
 
 
-def _needs_as_much(call: Call, known: _Remembered) -> bool:
+def _needs_as_much(facts: RequestFacts, known: _Remembered) -> bool:
     if known.refusal.reason is not Reason.BUDGET_EXCEEDED:
         return True
-    if call.facts.input_bytes < known.input_bytes:
+    before = known.call.facts
+    if facts.input_bytes < before.input_bytes or facts.media_tokens < before.media_tokens:
         return False
-    if known.output_cap is None:
-        return call.facts.output_cap is None
-    return call.facts.output_cap is None or call.facts.output_cap >= known.output_cap
+    if (facts.thinking_tokens or 0) < (before.thinking_tokens or 0):
+        return False
+    if before.output_cap is None:
+        return facts.output_cap is None
+    return facts.output_cap is None or facts.output_cap >= before.output_cap

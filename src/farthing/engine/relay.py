@@ -83,5 +83,6 @@ class Relay:
                 cached_write_5m=reported.cached_write_5m,
                 cached_write_1h=reported.cached_write_1h,
                 output_tokens=max(output, reported.output_tokens or 0),
+                requests=reported.requests,
             )
         return Usage(input_tokens=self.grant.quote.input_tokens, output_tokens=output)

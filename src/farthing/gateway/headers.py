@@ -1,5 +1,6 @@
 """What of a request's headers is ours, what goes upstream, and what comes back to the caller."""
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlencode
 
@@ -49,6 +50,8 @@ LABELS_MAX = 20
 LABEL_NAME_MAX = 64
 LABEL_VALUE_MAX = 256
 MISSING_RUN = None
+# Nobody can read them, and they can end a text early or move a cursor wherever labels are shown.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ENVIRONMENT_LABELS = ("env", "environment")
 _decode_json = msgspec.json.Decoder().decode
 
@@ -135,6 +138,8 @@ def _read_tags(value: bytes) -> Tags:
     for name, given in decoded.items():
         text = label_text(given)
         if text is None or not name or len(name) > LABEL_NAME_MAX or len(text) > LABEL_VALUE_MAX:
+            return Tags(invalid=True)
+        if _CONTROL.search(name) is not None or _CONTROL.search(text) is not None:
             return Tags(invalid=True)
         labels[name] = text
     claimed = next((labels.pop(name) for name in _ENVIRONMENT_LABELS if name in labels), None)

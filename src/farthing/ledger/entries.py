@@ -409,7 +409,8 @@ class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 # The value whose account is shared by all values that came too late for one of their own.
 OTHER_VALUES = "(other)"
 
-_ESCAPES = str.maketrans({"%": "%25", "/": "%2F"})
+# SQLite's own JSON ends a text at its first NUL, so no account may have one in its name.
+_ESCAPES = str.maketrans({"%": "%25", "/": "%2F", "\0": "%00"})
 
 
 def account_name(budget: str, value: str | None, window: str) -> str:

@@ -101,7 +101,7 @@ def ceiling(
     choices: how many answers may each use the whole output cap.
     cache_writes: "5m" or "1h" where the caller asked for prompt caching; None where not.
     fees: how many extras may be billed apiece, by the name in ``Usage.requests``.
-    media: False only where neither the request nor the answer can hold audio or images.
+    media: False only where the input holds no audio, images or video.
     """
     writes = cache_writes or ("5m" if price.cache_writes_unasked else None)
     cards = [
@@ -111,7 +111,7 @@ def ceiling(
         if card.above_input_tokens < max(input_tokens, 1)
     ]
     input_rate = max(_dearest_input(card, writes, media=media) for card in cards)
-    output_rate = max(_dearest_output(card, media=media) for card in cards)
+    output_rate = max(_dearest_output(card) for card in cards)
     apiece = price.fees.get(_ONCE, 0)
     for name, count in fees.items():
         apiece += count * price.fees.get(_FEE_NAMES.get(name, name), 0)
@@ -129,11 +129,8 @@ def _dearest_input(card: RateCard, writes: str | None, *, media: bool) -> int:
     return max(rates)
 
 
-def _dearest_output(card: RateCard, *, media: bool) -> int:
-    rates = [card.output, card.reasoning]
-    if media:
-        rates += [card.output_audio, card.output_image]
-    return max(rates)
+def _dearest_output(card: RateCard) -> int:
+    return max(card.output, card.reasoning, card.output_audio, card.output_image)
 
 
 def _card_for(cards: RateCards, input_tokens: int) -> RateCard:
