@@ -1,6 +1,7 @@
 """One connection to a provider: writes a request at once, reads the answer as fast as it is taken."""
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,9 +33,9 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_paused",
         "_pool",
+        "_readable",
         "_reader",
         "_silence_seconds",
-        "_socket",
         "_timer",
         "_transport",
         "_unsent_bytes",
@@ -46,7 +47,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: Pool, connected: socket.socket, *, silence_seconds: float) -> None:
         self._pool = pool
-        self._socket = connected
+        self._readable = select.poll()
+        self._readable.register(connected, select.POLLIN)  # an end or a reset is told as well
         self._loop = asyncio.get_running_loop()
         self._silence_seconds = silence_seconds
         self._reader: AnswerReader | None = None
@@ -103,15 +105,7 @@ class Connection(asyncio.Protocol):
         A provider may have closed it a moment ago. What it wrote or closed is in the socket before the
         loop tells us, so we look there: after a request is written, a close means money.
         """
-        if self._transport.is_closing():
-            return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not self._transport.is_closing() and not self._readable.poll(0)
 
     def abort(self) -> None:
         """Close at once."""
