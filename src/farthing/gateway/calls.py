@@ -27,12 +27,15 @@ from farthing.wire.dialect import Meter, Request
 from farthing.wire.surfaces import Surface
 
 DRAIN_SECONDS = 60.0
+# An answer that does not stream is kept until it is settled; the largest are pictures and embeddings.
+ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the data path that an operator may set."""
 
     body_bytes: int = BODY_BYTES_MAX
+    answer_bytes: int = ANSWER_BYTES_MAX
     drain_seconds: float = DRAIN_SECONDS
 
 
@@ -110,7 +113,7 @@ class Calls:
         except LedgerUnavailable as error:
             raise Refused(ledger_unavailable(error)) from error
         if identity is None:
-            raise _invalid_key("this key is not known here, or it was revoked")
+            raise _invalid_key(unknown_key(incoming.credential))
         return incoming, identity
 
     def _call(self, identity: Identity, incoming: Incoming, request: Request) -> Call:
@@ -182,8 +185,11 @@ class Calls:
         return headers
 
     async def _pass_whole(self, send: Send, exchange: "_Exchange", answer: Answer) -> None:
-        relay = exchange.relay
+        relay, room = exchange.relay, self._limits.answer_bytes
         async for chunk in answer.chunks():
+            room -= len(chunk)
+            if room < 0:
+                raise Lost(f"the answer is larger than {self._limits.answer_bytes:,} bytes, the limit here")
             relay.feed(chunk)
         booked = await relay.end_async(exchange.end(Ending.ANSWERED))
         grant = exchange.grant

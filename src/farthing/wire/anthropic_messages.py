@@ -37,6 +37,7 @@ _ODD_BLOCK = (b'"source"', b'"file_id"', b'"container_upload"')
 
 class _Tool(msgspec.Struct):
     type: object = None
+    max_uses: object = None
 
 
 _decode_tools = msgspec.json.Decoder(list[_Tool] | None).decode
@@ -100,6 +101,7 @@ class AnthropicMessages:
             tools=tools,
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
+            fees=hidden.fees,
             thinking_tokens=_thinking_tokens(members),
             cache_write_ttl=bodies.longest_cache_life(
                 members, skipping="messages" if is_plain(members.get("messages")) else None
@@ -133,7 +135,10 @@ def _count_tools(members: Members, hidden: HiddenInput) -> int:
         raise BadRequest("tools must be a list of objects", param="tools") from None
     for tool in tools:
         if isinstance(tool.type, str) and _TOOL_OF_CALLER.match(tool.type) is None:
-            hidden.because(re.sub(r"_\d{8}$", "", tool.type))
+            name = re.sub(r"_\d{8}$", "", tool.type)
+            hidden.because(name)
+            uses = tool.max_uses
+            hidden.pays_for(name, uses if isinstance(uses, int) and uses >= 0 else None)
     return len(tools)
 
 

@@ -83,7 +83,7 @@ class GeminiGenerate:
         tools = _count_tools(members, hidden)
         if any(bodies.is_sent(members, name) for name in _CACHED):
             hidden.because("cached_content")
-        _look_at_parts(members, hidden)
+        media = _look_at_parts(members, hidden)
         cap, choices, thinking = _read_configs(members)
         facts = RequestFacts(
             dialect=self.name,
@@ -95,6 +95,8 @@ class GeminiGenerate:
             tools=tools,
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
+            media=media,
+            fees=hidden.fees,
             thinking_tokens=thinking,
             service_tier=next((tier for name in _TIERS if (tier := bodies.text_of(members, name))), None),
             generates=not self.counts_only,
@@ -124,12 +126,14 @@ def _read_configs(members: Members) -> tuple[int | None, int, int | None]:
     """Read output cap, choices and thinking budget, from either spelling; the larger counts."""
     cap: int | None = None
     choices, thinking = 1, None
+    uncapped = False
     for name in _CONFIGS:
         config = bodies.object_of(members, name)
         if config is None:
             continue
         bodies.refuse_look_alikes(config, _CONFIG_JUDGED)
         own = bodies.largest_cap(config, _CAPS)
+        uncapped = uncapped or own is None  # which of two configs Google takes is written nowhere
         cap = own if cap is None else max(cap, own or 0)
         for alias in _CHOICES:
             choices = max(choices, bodies.count_of(config, alias, least=1, most=_CHOICES_MOST) or 1)
@@ -139,22 +143,15 @@ def _read_configs(members: Members) -> tuple[int | None, int, int | None]:
                 if bytes(asked.get(budget, b"")) == b"-1":
                     continue  # as much as the model likes, within the output cap
                 thinking = bodies.count_of(asked, budget) or thinking
-    return cap, choices, thinking
+    return None if uncapped else cap, choices, thinking
 
 
 def _cap(members: Members, output_cap: int) -> None:
     """Lower every cap in either spelling, and insert one where none was sent."""
-    configs = {name: config for name in _CONFIGS if (config := bodies.object_of(members, name)) is not None}
-    sent = any(bodies.largest_cap(config, _CAPS) is not None for config in configs.values())
-    if not sent:
-        name, config = next(iter(configs.items()), (_CONFIGS[0], {}))
+    sent = {name: config for name in _CONFIGS if (config := bodies.object_of(members, name)) is not None}
+    for name, config in (sent or {_CONFIGS[0]: Members()}).items():
         bodies.lower_caps(config, _CAPS, output_cap, inserted=_CAPS[0])
         members[name] = bodies.raw_value(config)
-        return
-    for name, config in configs.items():
-        if bodies.largest_cap(config, _CAPS) is not None:
-            bodies.lower_caps(config, _CAPS, output_cap, inserted=_CAPS[0])
-            members[name] = bodies.raw_value(config)
 
 
 def _count_tools(members: Members, hidden: HiddenInput) -> int:
@@ -169,17 +166,22 @@ def _count_tools(members: Members, hidden: HiddenInput) -> int:
     for tool in [tools] if isinstance(tools, dict) else tools:
         for name, raw in tool.items():
             if name not in _TOOLS_OF_CALLER:
-                hidden.because(_WORD_BORDER.sub("_", name).lower())
+                reason = _WORD_BORDER.sub("_", name).lower()
+                hidden.because(reason)
+                hidden.pays_for("web_search_queries" if "search" in reason else reason, None)
                 count += 1
             else:
                 count += max(bytes(raw).count(b'"name"'), 1)
     return count
 
 
-def _look_at_parts(members: Members, hidden: HiddenInput) -> None:
+def _look_at_parts(members: Members, hidden: HiddenInput) -> bool:
+    """Note what is no text or comes in from elsewhere; say whether there may be any."""
+    found = False
     for name in ("contents", "systemInstruction", "system_instruction"):
         if not bodies.may_mention(bytes(members.get(name, b"")), *_ODD_PARTS):
             continue
+        found = True
         inside = ("parts", "functionResponse", "function_response")
         for part in objects_within(bodies.value_of(members, name), *inside):
             if "fileData" in part or "file_data" in part:
@@ -187,6 +189,7 @@ def _look_at_parts(members: Members, hidden: HiddenInput) -> None:
             held = part.get("inlineData") or part.get("inline_data")
             if held is not None:
                 _look_at_media(held, hidden)
+    return found
 
 
 def _look_at_media(held: object, hidden: HiddenInput) -> None:

@@ -74,9 +74,13 @@ class OpenAIChat:
             _look_at_messages(members, hidden)
         if model.endswith(":online"):  # OpenRouter's web search by the model's name (guide, 2025)
             hidden.because("web_search")
+            hidden.pays_for("web_search", None)
         for name in _SEARCHES:
             if bodies.is_sent(members, name):
                 hidden.because("web_search")
+                hidden.pays_for("web_search", None)
+        if b"cached_content" in bytes(members.get("extra_body", b"")) + bytes(members.get("google", b"")):
+            hidden.because("cached_content")  # Google's own member (its page "OpenAI compatibility", 2026)
         facts = RequestFacts(
             dialect=self.name,
             model=model,
@@ -87,6 +91,8 @@ class OpenAIChat:
             tools=tools,
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
+            media=not plain,
+            fees=hidden.fees,
             thinking_tokens=_thinking_tokens(members),
             cache_write_ttl=_cache_write_ttl(members, plain=plain),
             service_tier=bodies.text_of(members, "service_tier"),

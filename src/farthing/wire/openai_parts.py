@@ -28,6 +28,10 @@ _FILES = frozenset({"file", "input_file"})
 _TOOLS_OF_CALLER = frozenset({"function", "custom", "local_shell", "apply_patch", "namespace"})
 
 
+# Tools with a date or a stage in their name, by the name under which their uses are counted.
+_BILLED_APIECE = ("web_search", "file_search")
+
+
 class _Tool(msgspec.Struct):
     type: object = None
 
@@ -68,8 +72,11 @@ def _look_at_picture(kind: str, part: dict[str, object], hidden: HiddenInput) ->
         hidden.because("image_url" if place else "file_id" if part.get("file_id") else kind)
 
 
-def count_tools(raw: Raw | None, hidden: HiddenInput) -> int:
-    """Count the tools offered, and note those that run at the provider."""
+def count_tools(raw: Raw | None, hidden: HiddenInput, *, uses_most: int | None = None) -> int:
+    """Count the tools offered, and note those that run at the provider.
+
+    uses_most: how often all of those together may be used; None where the request does not say.
+    """
     if raw is None:
         return 0
     try:
@@ -79,4 +86,6 @@ def count_tools(raw: Raw | None, hidden: HiddenInput) -> int:
     for tool in tools:
         if isinstance(tool.type, str) and tool.type not in _TOOLS_OF_CALLER:
             hidden.because(tool.type)
+            name = next((name for name in _BILLED_APIECE if tool.type.startswith(name)), tool.type)
+            hidden.pays_for(name, uses_most)
     return len(tools)

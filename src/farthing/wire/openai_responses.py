@@ -24,7 +24,7 @@ _CAPS = ("max_output_tokens",)
 _JUDGED = frozenset(
     {
         *_CAPS, "model", "stream", "input", "tools", "background", "previous_response_id", "conversation",
-        "prompt", "service_tier",
+        "prompt", "service_tier", "max_tool_calls",
     }
 )  # fmt: skip
 # State that the provider keeps and bills as input, by the member that names it.
@@ -100,8 +100,10 @@ class OpenAIResponses:
         for name, reason in _ELSEWHERE.items():
             if bodies.is_sent(members, name):
                 hidden.because(reason)
-        tools = count_tools(members.get("tools"), hidden)
-        _look_at_input(members, hidden)
+        tools = count_tools(
+            members.get("tools"), hidden, uses_most=bodies.count_of(members, "max_tool_calls")
+        )
+        plain = _look_at_input(members, hidden)
         facts = RequestFacts(
             dialect=self.name,
             model=bodies.model_of(members),
@@ -111,6 +113,8 @@ class OpenAIResponses:
             tools=tools,
             unbounded=hidden.reasons,
             media_tokens=hidden.media_tokens,
+            media=not plain,
+            fees=hidden.fees,
             cache_write_ttl="5m" if bodies.is_sent(members, "prompt_cache_options") else None,
             service_tier=bodies.text_of(members, "service_tier"),
             generates=self.endpoint != "input_tokens",
@@ -134,14 +138,18 @@ class OpenAIResponses:
         return StreamMeter(reading, EventCutter()) if streamed else WholeMeter(reading)
 
 
-def _look_at_input(members: Members, hidden: HiddenInput) -> None:
+def _look_at_input(members: Members, hidden: HiddenInput) -> bool:
+    """Note what comes in from elsewhere; say whether there is nothing but text."""
+    plain = True
     for name in ("input", "instructions"):
         if is_plain(members.get(name)):
             continue
+        plain = False
         for item in objects_within(bodies.value_of(members, name), "content", "output"):
             if "id" in item and not item.keys() & {"type", "role", "content"}:
                 hidden.because("item_reference")  # its type may be left out
             look_at_part(item, hidden)
+    return plain
 
 
 class _ResponsesReading:
