@@ -14,7 +14,16 @@ from farthing.engine.relay import Relay
 from farthing.ledger.entries import Claim
 from farthing.ledger.memory import MemoryStore
 from farthing.policy.decide import Proposal
-from farthing.policy.rules import AtLimit, Budget, Candidate, Environment, Otherwise, Policy, Target
+from farthing.policy.rules import (
+    AtLimit,
+    Budget,
+    Candidate,
+    Environment,
+    Otherwise,
+    Policy,
+    Target,
+    Unbounded,
+)
 from farthing.prices.override import Override
 from farthing.wire.surfaces import find
 from tests.builders import NOON_US, Clock, a_book, a_budget, a_call, a_governor, a_policy, metered
@@ -166,6 +175,31 @@ def test_a_model_without_token_rates_but_with_a_fee_is_paid_by_the_budget(store:
     assert cost == 20_000_000
     assert balance is not None
     assert balance.settled == 20_000_000
+
+
+def test_a_model_spelt_in_capitals_is_paid_by_the_budget_of_that_model(store: MemoryStore) -> None:
+    governor = governed(store, a_budget("$0.0001", name="dear", model="gpt-4o", at_limit=AtLimit.REFUSE))
+
+    with pytest.raises(Refused) as refused:
+        governor.authorize(a_call("GPT-4o"))
+
+    assert refused.value.refusal.budget == "dear"
+
+
+def test_input_beyond_its_bound_is_booked_as_overrun_where_the_policy_accepts_it(store: MemoryStore) -> None:
+    environment = Environment(name="development", unbounded=Unbounded.OVERRUN)
+    governor = governed(store, a_budget("$0.01"), environment=environment)
+
+    grant = governor.authorize(a_call("gpt-4o-mini", unbounded=("web_search",), output_cap=500))
+    cost = settle(governor, grant, metered(100_000, 500))
+    entry = store.entry(grant.call.call_id)
+
+    assert entry is not None
+    assert cost == 100_000 * 150 + 500 * 600 > 10_000_000
+    assert entry.overrun_nanodollars == cost - grant.ceiling_nanodollars
+    with pytest.raises(Refused) as refused:
+        governor.authorize(a_call("gpt-4o-mini", unbounded=("web_search",), output_cap=500))
+    assert refused.value.refusal.reason is Reason.BUDGET_EXCEEDED
 
 
 # ── the memory of refusals ──────────────────────────────────────────────────────────────────────

@@ -18,6 +18,8 @@ from farthing.policy.names import names_model, nearest
         ("claude-*", "claude-opus-4-1"),
         ("*-mini", "gpt-4o-mini"),
         ("*", "anything at all"),
+        ("gpt-4o", "GPT-4o-2024-08-06"),
+        ("Claude-*", "claude-opus-4-1"),
     ],
 )
 def test_an_entry_names_the_model_its_snapshots_and_what_its_stars_stand_for(entry: str, model: str) -> None:

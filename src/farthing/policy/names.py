@@ -15,7 +15,8 @@ def names_model(pattern: str, model: str) -> bool:
     """Tell whether an entry of the policy names a model.
 
     "gpt-4o-mini" names itself and its snapshots such as gpt-4o-mini-2024-07-18; "gpt-4o" does not
-    name gpt-4o-mini; in "claude-*" the star stands for any text.
+    name gpt-4o-mini; in "claude-*" the star stands for any text. Letter case does not matter: prices
+    ignore it and so do some servers, and GPT-4o must not slip past a budget for gpt-4o.
     """
     return pattern == model or _compiled(pattern).fullmatch(model) is not None
 
@@ -38,7 +39,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return _starred(pattern) if is_pattern(pattern) else re.compile(re.escape(pattern) + _SNAPSHOT)
+    text = _starred(pattern).pattern if is_pattern(pattern) else re.escape(pattern) + _SNAPSHOT
+    return re.compile(text, re.DOTALL | re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
