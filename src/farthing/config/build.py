@@ -51,9 +51,9 @@ class Running:
         self.clock = clock
 
     def ledger_answers(self) -> bool:
-        """Whether the ledger can be asked now."""
+        """Whether the ledger can be written now; a full disk can still be read."""
         try:
-            self.store.owners()
+            self.committer.start()
         except LedgerUnavailable:
             return False
         return True
