@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,8 +107,11 @@ def estimate_on(
     # A simulated target charges like the provider that is usual for the model.
     target = Target(id=model, provider="simulator", model=model, families=(family,), simulated=True)
     provider = priced_provider(book, target, model, family)
-    count = None if call.facts.unbounded else partial(input_tokens_exact, prompt)
-    quoted = quote(call, Candidate(target=target, model=model), environment, policy, book, count=count)
+    vocabulary = book.facts(provider, model).vocabulary
+    exact = input_tokens_exact(prompt, vocabulary) if vocabulary and not call.facts.unbounded else None
+    quoted = quote(
+        call, Candidate(target=target, model=model), environment, policy, book, count=lambda _: exact
+    )
     if isinstance(quoted, Refusal):
         return Estimate(model=model, provider=provider, refused=f"{quoted.message}. {quoted.fix}")
     offer = offer_of(call, quoted, environment, msgspec.structs.replace(policy, budgets=()))
