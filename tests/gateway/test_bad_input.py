@@ -154,7 +154,7 @@ def test_a_packed_body_is_read(
         ("br", b"x", 415),
         ("gzip, gzip", b"x", 415),
         ("gzip", b"not gzip", 400),
-        ("gzip", gzip.compress(json.dumps(SAYS).encode())[:-9], 400),
+        ("gzip", gzip.compress(json.dumps(SAYS).encode(), mtime=0)[:-9], 400),
         ("zstd", b"not zstd", 400),
         ("zstd", zstandard.ZstdCompressor().compress(json.dumps(SAYS).encode())[:-2], 400),
         ("gzip", b"", 400),

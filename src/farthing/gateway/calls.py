@@ -196,7 +196,7 @@ class Calls:
         grant = exchange.grant
         headers = headers_back(answer.headers)
         headers += grant_headers(grant)
-        headers += cost_headers(booked, grant.balances)
+        headers += cost_headers(booked, grant.balances, tracked=self._governor.policy.cost_tracked)
         await send_whole(send, answer.status, headers, relay.held_back)
 
     async def _pass_stream(self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer) -> None:
