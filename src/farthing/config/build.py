@@ -60,7 +60,7 @@ class Running:
 
     def close(self) -> None:
         """Write what is queued, and what the ledger missed, and let go of it."""
-        self.governor.write_late()
+        self.governor.finish()
         self.committer.stop()
         self.store.close()
 
