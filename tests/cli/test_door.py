@@ -109,3 +109,22 @@ def test_a_file_that_cannot_be_written_is_told(farthing: CommandLine, folder: Pa
     assert result.exit_code == 2
     assert "file" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_folder_in_the_place_of_a_policy_is_told_as_one(farthing: CommandLine, folder: Path) -> None:
+    (folder / "policies").mkdir()
+
+    result = farthing("budget", "list", "--policy", "policies")
+
+    assert result.exit_code == 2
+    assert "policies is a folder, not a policy file" in result.stderr
+    assert "--policy policies/farthing.yaml" in result.stderr
+
+
+def test_a_policy_file_without_its_option_is_told_how_to_be_named(
+    farthing: CommandLine, company: Path
+) -> None:
+    result = farthing("policy", "check", "farthing.yaml")
+
+    assert result.exit_code == 2
+    assert "a policy file is named with --policy FILE; see  farthing policy check --help" in result.stderr

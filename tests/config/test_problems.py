@@ -195,6 +195,19 @@ def test_a_secret_in_the_place_of_its_name_is_not_repeated(tmp_path: Path) -> No
     ]
 
 
+def test_an_amount_that_its_comma_cut_in_two_is_recognised(tmp_path: Path) -> None:
+    text = (
+        "environments: {development: {}}\n"
+        "budgets:\n"
+        "  - {name: b, match: {environment: development}, limit: $1,250.00, period: daily}\n"
+    )
+
+    assert problems(tmp_path, text) == [
+        "a.yaml:3: budgets[0].250.00: has no value; it looks like the rest of an amount that was cut at its "
+        'comma; put quotes around the amount, such as "$1,250.00", or leave the comma out'
+    ]
+
+
 class TestAcrossFiles:
     def test_one_budget_name_in_two_files_is_a_mistake(self, tmp_path: Path) -> None:
         text = "budgets: [{name: b, limit: 1, period: daily}]"

@@ -370,6 +370,19 @@ def test_repeated_refusals_are_answered_from_memory_and_counted_in_one_row(make:
     assert counts == [1, 49]
 
 
+def test_every_refusal_is_counted_though_smaller_calls_are_decided_anew_between(
+    make: Make, store: Store
+) -> None:
+    governor = make(a_budget("$0.0001", at_limit=AtLimit.REFUSE))
+
+    for output_cap in (900, 800, 800, 700, 900, 700, 600, 600):
+        refusal(governor, output_cap=output_cap)
+    governor.finish()
+    governor.committer.stop()
+
+    assert sum(row.count for row in store.entries(outcome="refused")) == 8
+
+
 def test_a_smaller_call_is_decided_anew_while_a_larger_one_is_remembered_as_refused(make: Make) -> None:
     governor = make(a_budget("$0.002", at_limit=AtLimit.REFUSE))
 

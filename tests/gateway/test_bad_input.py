@@ -154,7 +154,7 @@ def test_a_packed_body_is_read(
         ("br", b"x", 415),
         ("gzip, gzip", b"x", 415),
         ("gzip", b"not gzip", 400),
-        ("gzip", gzip.compress(json.dumps(SAYS).encode())[:-9], 400),
+        ("gzip", gzip.compress(json.dumps(SAYS).encode(), mtime=0)[:-9], 400),
         ("zstd", b"not zstd", 400),
         ("zstd", zstandard.ZstdCompressor().compress(json.dumps(SAYS).encode())[:-2], 400),
         ("gzip", b"", 400),
@@ -281,6 +281,7 @@ def tagged(gateway: RunningGateway, key: CallKey, tags: str) -> Json:
         '{"a": "\xff"}',
         '{"a": 1e999}',
         '{"a": "\\ud800"}',
+        '{"a": "\\u0000"}',
         "[" * 5_000,
     ],
 )
@@ -304,7 +305,6 @@ def test_labels_that_cannot_be_read_are_marked_and_the_call_is_served(
         (json.dumps({f"label{number}": "x" for number in range(20)}), {f"label{n}": "x" for n in range(20)}),
         (json.dumps({"n" * 64: "v" * 256}), {"n" * 64: "v" * 256}),
         ("{}", {}),
-        ('{"a": "\\u0000\\n"}', {"a": "\x00\n"}),
     ],
 )
 def test_labels_within_the_limits_are_kept(

@@ -100,6 +100,17 @@ def test_no_money_can_be_held_so_no_call_is_made(
     assert failing.post(path, body, key).status == 200
 
 
+def test_a_gateway_whose_ledger_cannot_be_written_is_alive_but_not_ready(
+    failing: RunningGateway, ledger: BrokenLedger
+) -> None:
+    ready = failing.request("GET", "/readyz").status
+    ledger.breaks()
+    full = failing.request("GET", "/readyz").status, failing.request("GET", "/healthz").status
+    ledger.is_mended()
+
+    assert (ready, full, failing.request("GET", "/readyz").status) == (200, (503, 200), 200)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_open_environment_is_served_counted_and_booked_later(
     failing: RunningGateway, ledger: BrokenLedger, *, stream: bool

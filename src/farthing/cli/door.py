@@ -119,7 +119,13 @@ def _tell_wrong_use(error: typer.TyperException, *, as_json: bool) -> None:
         typer.echo(message, err=True)
         return
     fix = f"see  {context.command_path} --help" if context is not None else ""
+    if context is not None and "unexpected extra argument" in message and _takes_policy(context):
+        fix = f"a policy file is named with --policy FILE; {fix}"
     tell(CommandError(message, fix=fix), as_json=as_json)
+
+
+def _takes_policy(context: typer.Context) -> bool:
+    return any("--policy" in parameter.opts for parameter in context.command.params)
 
 
 def tell(error: CommandError, *, as_json: bool) -> None:

@@ -110,7 +110,7 @@ def estimate_on(
     vocabulary = book.facts(provider, model).vocabulary
     exact = input_tokens_exact(prompt, vocabulary) if vocabulary and not call.facts.unbounded else None
     quoted = quote(
-        call, Candidate(target=target, model=model), environment, policy, book, input_tokens_exact=exact
+        call, Candidate(target=target, model=model), environment, policy, book, count=lambda _: exact
     )
     if isinstance(quoted, Refusal):
         return Estimate(model=model, provider=provider, refused=f"{quoted.message}. {quoted.fix}")

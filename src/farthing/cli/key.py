@@ -88,7 +88,7 @@ def list_keys(
         [
             (
                 str(key["environment"]), str(key["label"]), str(key["key_id"]), str(key["group"] or ""),
-                str(key["developer"] or ""), str(key["created_at"])[:16].replace("T", " "),
+                str(key["developer"] or key["label"]), str(key["created_at"])[:16].replace("T", " "),
                 "revoked " + str(key["revoked_at"])[:10] if key["revoked_at"] else "in use",
             )
             for key in told

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,16 @@ def policy_paths(given: Sequence[Path] | None) -> list[Path]:
     """The policy files in use. Raises CommandError for one that is not there."""
     paths = list(given or [POLICY])
     for path in paths:
+        if path.is_dir():
+            raise CommandError(
+                f"{path} is a folder, not a policy file", fix=f"name the file:  --policy {path / POLICY}"
+            )
         if not path.is_file():
             raise CommandError(
                 f"there is no policy file {path}",
                 why=f"looked in {Path.cwd()}" if not path.is_absolute() else "",
-                fix=f"write one with  farthing init --path {path}  or name yours with --policy FILE",
+                fix=f"write one with  farthing init --path {shlex.quote(str(path))}  or name yours with "
+                "--policy FILE",
             )
     return paths
 

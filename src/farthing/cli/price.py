@@ -136,7 +136,8 @@ def _unpriced(book: "PriceBook", model: str, provider: str | None) -> CommandErr
 
 
 def _draw_price(price: "Price", document: dict[str, object]) -> None:
-    screen.line(f"{price.model} at {price.provider}", "bold")
+    home = "any provider" if price.provider == "any" else price.provider
+    screen.line(f"{price.model} at {home}", "bold")
     columns = {"dollars per million tokens": "left"}
     cards = [("standard", card) for card in price.cards]
     cards += [(tier, card) for tier, steps in price.tiers.items() for card in steps]
@@ -152,9 +153,8 @@ def _draw_price(price: "Price", document: dict[str, object]) -> None:
         screen.line(f"  {name.replace('_', ' ')}: {dollars(fee)} apiece")
     for name in ("output_tokens_max", "context_window"):
         limit = document[name]
-        screen.line(
-            f"  {name.replace('_', ' ')}: {limit:,}" if isinstance(limit, int) else f"  {name}: not known"
-        )
+        told = f"{limit:,}" if isinstance(limit, int) else "not known"
+        screen.line(f"  {name.replace('_', ' ')}: {told}")
     screen.line(f"  source: {document['source']}", "dim")
 
 

@@ -93,22 +93,16 @@ def spend(
 def _slices(
     store: "Store", dimensions: Sequence[str], since_us: int | None, until_us: int | None
 ) -> list[SpendRow]:
-    """Ask for the slices; calls without the label or run that was asked for are one slice more."""
-    from farthing.reports.totals import with_rest
+    """Ask for the slices, and say where they are not the whole."""
+    from farthing.reports.spend import complete_spend
 
     try:
-        rows = store.spend(by=dimensions, since_us=since_us, until_us=until_us)
+        rows = complete_spend(store, dimensions, since_us=since_us, until_us=until_us)
     except ValueError as error:
         raise CommandError(str(error), fix="ask for fewer dimensions at once") from error
-    missing = next((name for name in dimensions if name == "run" or name.startswith("label:")), None)
-    if missing is None:
-        return rows
-    if missing == "run" and (since_us is not None or until_us is not None):
+    if "run" in dimensions and (since_us is not None or until_us is not None):
         screen.remark("Runs count whole, by the moment they began; calls without a run are left out.")
-        return rows
-    others = [name for name in dimensions if name != missing]
-    whole = store.spend(by=others, since_us=since_us, until_us=until_us)
-    return with_rest(rows, whole, missing)
+    return rows
 
 
 def _cells(row: SpendRow, dimensions: Sequence[str], total: SpendRow) -> tuple[str | Text, ...]:

@@ -91,10 +91,10 @@ def _fits(console: Console, drawn: Table) -> bool:
 
 
 def _print(console: Console, drawn: Table) -> None:
-    with console.capture() as captured:
+    with console.capture() as paper:
         console.print(drawn)
     # What is copied or piped should carry no blanks at the ends of its lines.
-    lines = [line.rstrip() for line in captured.get().splitlines()]
+    lines = [line.rstrip() for line in paper.get().splitlines()]
     console.file.write("\n".join(lines) + "\n")
 
 

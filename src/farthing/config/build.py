@@ -51,16 +51,16 @@ class Running:
         self.clock = clock
 
     def ledger_answers(self) -> bool:
-        """Whether the ledger can be asked now."""
+        """Whether the ledger can be written now; a full disk can still be read."""
         try:
-            self.store.owners()
+            self.committer.start()
         except LedgerUnavailable:
             return False
         return True
 
     def close(self) -> None:
         """Write what is queued, and what the ledger missed, and let go of it."""
-        self.governor.write_late()
+        self.governor.finish()
         self.committer.stop()
         self.store.close()
 

@@ -1,5 +1,6 @@
 """Turn what is wrong with a file into sentences: where it is, what it is, how to mend it."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from types import UnionType
@@ -13,6 +14,7 @@ from farthing.config.yaml_source import Document, Path, key_text
 from farthing.domain.errors import Problem
 from farthing.policy.names import nearest
 
+_AFTER_A_COMMA = re.compile(r"[0-9]{3}([.][0-9]+)?")
 _KINDS = {
     "string_type": ("must be text", "put it in quotes"),
     "string_too_short": ("is empty", "write a value"),
@@ -92,7 +94,15 @@ def lost_indentation(document: Document) -> Problem | None:
 def empty_values(document: Document) -> Iterator[Problem]:
     """Keys that were written without a value."""
     for path in document.empty:
-        yield problem_at(document, path, "has no value", "give it one, or remove the key")
+        if _AFTER_A_COMMA.fullmatch(str(path[-1])):
+            yield problem_at(
+                document,
+                path,
+                "has no value; it looks like the rest of an amount that was cut at its comma",
+                'put quotes around the amount, such as "$1,250.00", or leave the comma out',
+            )
+        else:
+            yield problem_at(document, path, "has no value", "give it one, or remove the key")
 
 
 def _homes(key: str) -> list[str]:

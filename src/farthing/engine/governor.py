@@ -357,10 +357,18 @@ class Governor:
 
         Writes one row for the refusals answered from memory, and settlements the ledger missed.
         """
-        for call, refusal, count in self._memory.take_repeated(self.clock()):
-            repeated = msgspec.structs.replace(call, call_id=new_call_id(self.clock()))
-            self.record_refusal(repeated, refusal, count=count)
+        self._record_repeated(self._memory.take_repeated(self.clock()))
         self.write_late()
+
+    def finish(self) -> None:
+        """Do, before the committer stops, everything that would have waited for a moment to pass."""
+        self._record_repeated(self._memory.take_repeated(None))
+        self.write_late()
+
+    def _record_repeated(self, repeated: Sequence[tuple[Call, Refusal, int]]) -> None:
+        for call, refusal, count in repeated:
+            row = msgspec.structs.replace(call, call_id=new_call_id(self.clock()))
+            self.record_refusal(row, refusal, count=count)
 
     def write_late(self) -> None:
         """Write the settlements that the ledger missed; what it does not take now stays for the next time."""

@@ -139,13 +139,17 @@ class RefusalMemory:
             if len(self._remembered) >= REMEMBERED_MAX:
                 for key in list(self._remembered):
                     self._forget(key)
-            self._remembered[_key(call, provider_hint)] = _Remembered(call, refusal, until_us)
+            key = _key(call, provider_hint)
+            if key in self._remembered:
+                self._forget(key)  # its repeats are still to be told
+            self._remembered[key] = _Remembered(call, refusal, until_us)
 
-    def take_repeated(self, now_us: int) -> list[tuple[Call, Refusal, int]]:
-        """Refusals that were repeated and whose second is over, each with how often."""
+    def take_repeated(self, now_us: int | None) -> list[tuple[Call, Refusal, int]]:
+        """Refusals that were repeated and whose second is over, each with how often; None takes all."""
         with self._lock:
-            for key in [key for key, known in self._remembered.items() if now_us >= known.until_us]:
-                self._forget(key)
+            for key, known in list(self._remembered.items()):
+                if now_us is None or now_us >= known.until_us:
+                    self._forget(key)
             expired, self._expired = self._expired, []
         return [(known.call, known.refusal, known.repeats) for known in expired]
 

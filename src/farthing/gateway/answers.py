@@ -44,13 +44,14 @@ def warnings(grant: Grant) -> list[str]:
     return told
 
 
-def cost_headers(booked: Booked | None, balances: Iterable[Balance]) -> HeaderList:
-    """What the call cost and what remains of the tightest budget."""
+def cost_headers(booked: Booked | None, balances: Iterable[Balance], *, tracked: bool = True) -> HeaderList:
+    """What the call cost, where costs are tracked, and what remains of the tightest budget."""
     headers: HeaderList = []
     if booked is None:
         headers.append((b"x-farthing-warning", b"settlement_delayed; the ledger could not answer in time"))
     else:
-        headers.append((b"x-farthing-cost-usd", decimal_text(booked.cost_nanodollars).encode()))
+        if tracked:
+            headers.append((b"x-farthing-cost-usd", decimal_text(booked.cost_nanodollars).encode()))
         balances = booked.balances or balances
     return headers + remaining_headers(balances)
 

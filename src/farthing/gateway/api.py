@@ -12,6 +12,7 @@ from farthing.domain.call import Identity
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
 from farthing.gateway.headers import TwoCredentials, read_headers
 from farthing.gateway.identities import Identities
+from farthing.gateway.keys import ADMIN_PREFIX
 from farthing.gateway.refusals import reject
 from farthing.ledger.store import Store
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Elsewhere = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ADMIN_PREFIX = "fa-"
 _TOKEN_FACT = "admin_token_sha256"  # noqa: S105 - the name under which its hash is kept
 
 
@@ -31,7 +31,7 @@ def admin_sha256(store: Store, given: str | None) -> tuple[str, str | None]:
     """
     if given:
         return sha256_text(given), None
-    made = ADMIN_PREFIX + secrets.token_urlsafe(32)
+    made = f"{ADMIN_PREFIX}-{secrets.token_urlsafe(32)}"
     kept = store.remember(_TOKEN_FACT, sha256_text(made))
     return kept, made if kept == sha256_text(made) else None
 

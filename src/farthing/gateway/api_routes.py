@@ -4,16 +4,19 @@ import html
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from farthing import __version__
 from farthing.config.build import Running
 from farthing.domain.call import Identity
 from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
+from farthing.gateway.refusals import reject
 from farthing.reports.budgets import balance_json, hold_json, in_order
 from farthing.reports.calls import call_json
-from farthing.reports.spend import BadDimension, check_dimensions, spend_json
+from farthing.reports.spend import check_dimensions, complete_spend, spend_json
 
 CALLS_MAX = 1_000
 Json = dict[str, Any]
@@ -52,6 +55,15 @@ def admin_only(who: Annotated[Asker, Depends(asker)]) -> None:
         raise HTTPException(403, "this needs the admin token")
 
 
+def no_unknown_parameter(request: Request) -> None:
+    """Refuse what would be passed over in silence: a misspelt filter would show more than was asked for."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known | {"key"} and not name.startswith("label."):
+            has = f"it has: {', '.join(sorted(known))}" if known else "it has none"
+            raise HTTPException(400, f"{name} is not a parameter of this path; {has}")
+
+
 Who = Annotated[Asker, Depends(asker)]
 Admin = Depends(admin_only)
 
@@ -65,7 +77,10 @@ def build_api(running: Running) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         description="What software spends on AI models: calls, budgets, spend and keys.",
+        dependencies=[Depends(no_unknown_parameter)],
     )
+    app.add_exception_handler(StarletteHTTPException, _tell_refused)
+    app.add_exception_handler(RequestValidationError, _tell_unreadable)
 
     @app.middleware("http")
     async def private(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own type
@@ -146,12 +161,17 @@ def _add_money(app: FastAPI, running: Running) -> None:
         until_us: int | None = None,
     ) -> Json:
         """Spend by environment, key, model, provider, group, developer, run, hour or label:NAME."""
-        try:
-            dimensions = check_dimensions(by or ["environment"])
-        except BadDimension as error:
-            raise HTTPException(400, str(error)) from error
         where = None if who.admin else {"environment": who.environment or "", "key": who.key or ""}
-        rows = running.store.spend(by=dimensions, since_us=since_us, until_us=until_us, where=where)
+        try:
+            rows = complete_spend(
+                running.store,
+                check_dimensions(by or ["environment"]),
+                since_us=since_us,
+                until_us=until_us,
+                where=where,
+            )
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
         return {"spend": [spend_json(row) for row in rows]}
 
 
@@ -188,6 +208,23 @@ def _add_keys(app: FastAPI, running: Running) -> None:
         if not running.store.revoke_key(key_id, running.clock()):
             raise HTTPException(404, f"no key {key_id} that is not revoked already")
         return {"revoked": key_id}
+
+
+async def _tell_refused(_: Request, error: Exception) -> Response:
+    """Every error under /api has the shape that its door gives to an unknown key."""
+    assert isinstance(error, StarletteHTTPException)
+    return _in_one_shape(error.status_code, str(error.detail))
+
+
+async def _tell_unreadable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = (f"{'.'.join(str(part) for part in row['loc'][1:])}: {row['msg']}" for row in error.errors())
+    return _in_one_shape(422, "; ".join(problem.removeprefix(": ") for problem in problems))
+
+
+def _in_one_shape(status: int, message: str) -> Response:
+    rejection = reject("openai", status, message)
+    return Response(rejection.body, status, media_type="application/json")
 
 
 def _cursor(text: str | None) -> tuple[int, str] | None:

@@ -124,8 +124,9 @@ class Gateway:
         refusal = Refusal(
             reason=Reason.UNMETERED_PATH,
             message=f"{scope['method']} {scope['path'][:200]} cannot be metered here, so it cannot be called",
-            fix="use one of the metered paths: /v1/chat/completions, /v1/responses, /v1/completions, "
-            "/v1/embeddings, /v1/messages, /v1beta/models/MODEL:generateContent",
+            fix="POST to one of the metered paths: /v1/chat/completions, /v1/responses, /v1/completions, "
+            "/v1/embeddings, /v1/messages, /v1beta/models/MODEL:generateContent; what else there is stands "
+            "at /api/docs",
         )
         rejection = reject_refusal(family, "", refusal)
         await send_whole(send, rejection.status, rejection.headers, rejection.body)

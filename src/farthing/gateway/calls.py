@@ -18,6 +18,7 @@ from farthing.gateway.asgi import Receive, Scope, Send, send_whole
 from farthing.gateway.bodies import BODY_BYTES_MAX, CallerLeft, read_body
 from farthing.gateway.headers import Incoming, TwoCredentials, headers_back, query_upstream, read_headers
 from farthing.gateway.identities import Identities
+from farthing.gateway.keys import unknown_key
 from farthing.gateway.metrics import Counters
 from farthing.gateway.refusals import Rejection, reject, reject_refusal
 from farthing.gateway.targets import Targets
@@ -195,7 +196,7 @@ class Calls:
         grant = exchange.grant
         headers = headers_back(answer.headers)
         headers += grant_headers(grant)
-        headers += cost_headers(booked, grant.balances)
+        headers += cost_headers(booked, grant.balances, tracked=self._governor.policy.cost_tracked)
         await send_whole(send, answer.status, headers, relay.held_back)
 
     async def _pass_stream(self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer) -> None:

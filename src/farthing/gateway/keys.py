@@ -5,6 +5,7 @@ import secrets
 import zlib
 
 PREFIX = "fk"
+ADMIN_PREFIX = "fa"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
 _SECRET_LENGTH = 44  # 44 characters out of 53 are more than 250 bits
 _CHECK_LENGTH = 5
@@ -21,6 +22,17 @@ def is_well_formed(key: str) -> bool:
     """Tell a mistyped or cut-off key from one that may exist, without asking the ledger."""
     unchecked, check = key[:-_CHECK_LENGTH], key[-_CHECK_LENGTH:]
     return key.startswith(f"{PREFIX}-") and _checksum(unchecked) == check
+
+
+def unknown_key(credential: str) -> str:
+    """Say of a credential that opens nothing what it looks like, without showing it."""
+    if credential.startswith(f"{ADMIN_PREFIX}-"):
+        return "this looks like the admin token, which calls no model"
+    if not credential.startswith(f"{PREFIX}-"):
+        return f"this is no key of farthing's, which begin with {PREFIX}-, and no group of the policy has it"
+    if not is_well_formed(credential):
+        return "this key is mistyped or cut off"
+    return "this key is not known here, or it was revoked"
 
 
 def sha256_of(key: str) -> bytes:

@@ -1,8 +1,10 @@
 """What slices of calls cost: by environment, model, key, label and time. Read from the roll-ups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from farthing.ledger.entries import SpendRow
+from farthing.ledger.store import Store
+from farthing.reports.totals import with_rest
 
 DIMENSIONS = ("environment", "key", "model", "provider", "group", "developer", "run", "hour")
 
@@ -22,6 +24,27 @@ def check_dimensions(by: Iterable[str]) -> tuple[str, ...]:
     if sum(name.startswith("label:") for name in names) > 1:
         raise BadDimension("spend can be told by one label at a time")
     return names
+
+
+def complete_spend(
+    store: Store,
+    dimensions: Sequence[str],
+    *,
+    since_us: int | None = None,
+    until_us: int | None = None,
+    where: Mapping[str, str] | None = None,
+) -> list[SpendRow]:
+    """Slices that sum to the whole: calls without the label or run that was asked for are one slice more.
+
+    Runs are counted whole, by the moment they began, so in a span of time only calls with a run are told.
+    Raises ValueError where such dimensions are not kept together.
+    """
+    rows = store.spend(by=dimensions, since_us=since_us, until_us=until_us, where=where)
+    missing = next((name for name in dimensions if name == "run" or name.startswith("label:")), None)
+    if missing is None or (missing == "run" and (since_us is not None or until_us is not None)):
+        return rows
+    others = [name for name in dimensions if name != missing]
+    return with_rest(rows, store.spend(by=others, since_us=since_us, until_us=until_us, where=where), missing)
 
 
 def spend_json(row: SpendRow) -> dict[str, object]:

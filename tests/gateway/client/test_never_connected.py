@@ -12,7 +12,7 @@ from yarl import URL
 from farthing.gateway import http_addresses, http_client
 from farthing.gateway.http_addresses import Address, Addresses, families_in_turn, first_connected
 from farthing.gateway.upstream import Lost, NeverConnected
-from tests.gateway_client.provider import Line, always, client, post, provider, until, whole
+from tests.gateway.client.provider import Line, always, client, post, provider, until, whole
 
 HELLO = whole(b"hello")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farthing.gateway.upstream import Lost, NeverConnected
-from tests.gateway_client.provider import Line, always, client, once, post, provider, until, whole
+from tests.gateway.client.provider import Line, always, client, once, post, provider, until, whole
 
 HELLO = whole(b"hello")
 

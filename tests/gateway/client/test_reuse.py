@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from farthing.gateway.upstream import Lost, NeverConnected
-from tests.gateway_client.provider import Line, always, client, once, post, provider, read, until, whole
+from tests.gateway.client.provider import Line, always, client, once, post, provider, read, until, whole
 
 HELLO = whole(b"hello")
 

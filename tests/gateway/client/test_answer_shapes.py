@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from farthing.gateway.upstream import Lost
-from tests.gateway_client.provider import Line, always, client, once, post, provider, read, whole
+from tests.gateway.client.provider import Line, always, client, once, post, provider, read, whole
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

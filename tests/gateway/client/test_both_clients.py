@@ -12,7 +12,7 @@ from yarl import URL
 from farthing.gateway.aiohttp_client import AiohttpClient
 from farthing.gateway.http_client import HttpClient
 from farthing.gateway.upstream import Lost, NeverConnected, TimedOut, Upstream
-from tests.gateway_client.provider import Line, Script, always, once, post, provider, until, whole
+from tests.gateway.client.provider import Line, Script, always, once, post, provider, until, whole
 
 HELLO = whole(b"hello")
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

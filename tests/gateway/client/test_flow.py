@@ -8,7 +8,7 @@ import pytest
 
 from farthing.gateway.http_connection import BUFFERED_BYTES_MAX
 from farthing.gateway.upstream import Lost, TimedOut
-from tests.gateway_client.provider import Line, always, client, once, post, provider, read, until, whole
+from tests.gateway.client.provider import Line, always, client, once, post, provider, read, until, whole
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"
