@@ -12,8 +12,6 @@ from farthing.sdk.families import family_of
 if TYPE_CHECKING:
     import httpx2
 
-    from farthing.sdk.desk import Asked
-
 
 def _body(refusal: Refusal, kind: str) -> dict[str, object]:
     error = {"type": kind, "message": message_of(refusal), "farthing": explain(refusal)}
@@ -56,9 +54,7 @@ class AnthropicCallRefused(CallRefused, anthropic.PermissionDeniedError):
         self.remember(refusal, call_id)
 
 
-def refuse(
-    family: ModuleType, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
-) -> NoReturn:
+def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> NoReturn:
     """Raise from the transport: this SDK passes on its own types and asks their answer whether to retry."""
     refusal = refused.refusal
     kind = AnthropicBudgetExceeded if refusal.reason in OF_LIMITS else AnthropicCallRefused

@@ -3,7 +3,7 @@
 import copy
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from farthing.sdk.errors import GuardError
+from farthing.sdk.errors import CallRefused, GuardError
 from farthing.sdk.families import family_of
 from farthing.sdk.transport import AsyncGuardTransport, AsyncInner, GuardTransport, Inner, Refuser
 
@@ -11,7 +11,20 @@ if TYPE_CHECKING:
     from farthing.sdk.desk import Desk
 
 Client = TypeVar("Client")
-_NOWHERE = "ws://guard.invalid"
+
+
+class _ClosedAddress:
+    """The address of WebSockets, which no transport sees: whoever reads it is told so."""
+
+    @property
+    def __class__(self) -> type:
+        from farthing.sdk.paths import unmetered
+
+        raise CallRefused(unmetered("a WebSocket"))
+
+    @__class__.setter
+    def __class__(self, _: type) -> None:
+        raise TypeError("this address stays closed")
 
 
 def sdk_of(client: object) -> str:
@@ -47,7 +60,7 @@ def _guarded_stainless(client: object, sdk: str, desk: "Desk") -> object:
     """Openai and anthropic were made by one generator: copy takes another HTTP client."""
     guarded = client.copy(http_client=guarded_http(client._client, desk, refuser_of(sdk)))  # type: ignore[attr-defined]
     if hasattr(guarded, "websocket_base_url"):
-        guarded.websocket_base_url = _NOWHERE  # what a transport cannot see is closed
+        guarded.websocket_base_url = _ClosedAddress()  # what a transport cannot see is closed
     return cast("object", guarded)
 
 

@@ -11,8 +11,6 @@ from farthing.sdk.errors import OF_LIMITS, BudgetExceeded, CallRefused, message_
 if TYPE_CHECKING:
     import httpx2
 
-    from farthing.sdk.desk import Asked
-
 
 def _body(refusal: Refusal, code: int, status: str) -> dict[str, object]:
     error = {"code": code, "message": message_of(refusal), "status": status, "farthing": explain(refusal)}
@@ -36,9 +34,7 @@ class GoogleCallRefused(CallRefused, errors.ClientError):  # type: ignore[misc] 
         self.remember(refusal, call_id)
 
 
-def refuse(
-    family: ModuleType, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
-) -> NoReturn:
+def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> NoReturn:
     """Raise from the transport: this SDK passes everything on."""
     refusal = refused.refusal
     kind = GoogleBudgetExceeded if refusal.reason in OF_LIMITS else GoogleCallRefused

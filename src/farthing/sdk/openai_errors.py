@@ -12,8 +12,6 @@ from farthing.sdk.families import family_of
 if TYPE_CHECKING:
     import httpx2
 
-    from farthing.sdk.desk import Asked
-
 _CODES = {Reason.BUDGET_EXCEEDED: "insufficient_quota", Reason.WALLET_EMPTY: "insufficient_quota"}
 
 
@@ -69,9 +67,7 @@ class _Raising:
         raise self.refused
 
 
-def refuse(
-    family: ModuleType, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
-) -> "httpx2.Response":
+def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
     """Say no in a way that every version of the SDK raises as it is, after one try."""
     refusal = refused.refusal
     kind = OpenAIBudgetExceeded if refusal.reason in OF_LIMITS else OpenAICallRefused

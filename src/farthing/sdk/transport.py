@@ -43,9 +43,7 @@ class AsyncInner(Protocol):
 class Refuser(Protocol):
     """Says no in the way of one SDK."""
 
-    def __call__(
-        self, family: ModuleType, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
-    ) -> "httpx2.Response":
+    def __call__(self, family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
         """Return an answer that makes the SDK raise, or raise itself."""
         ...
 
@@ -97,6 +95,22 @@ class _Guarding:
             request.method, url, headers=headers, content=written, extensions=request.extensions
         )
         return changed
+
+    def _said_no(
+        self, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
+    ) -> "httpx2.Response":
+        """Raise in the SDK's way, or answer that the call was blocked where the guard was told to."""
+        from farthing.sdk.errors import OF_LIMITS
+
+        if self.desk.wishes.on_limit == "stop" and asked is not None and refused.refusal.reason in OF_LIMITS:
+            from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
+
+            blocked = blocked_answer(asked)
+            if blocked is not None:
+                headers = {"content-type": blocked[1], BLOCKED_HEADER: refused.refusal.reason.value}
+                answer: httpx2.Response = self._family.Response(200, headers=headers, content=blocked[0])
+                return answer
+        return self._refuse(self._family, request, refused)
 
     def _is_gateways(
         self, exchange: "Exchange", request: "httpx2.Request", response: "httpx2.Response"
@@ -183,7 +197,7 @@ class GuardTransport(_Guarding):
             asked = self._read(surface, request, body)
             grant = self.desk.authorize(asked)
         except Refused as refused:
-            return self._refuse(self._family, request, refused, asked)
+            return self._said_no(request, refused, asked)
         from farthing.sdk.exchange import Exchange
 
         exchange = Exchange(self.desk, asked, grant)
@@ -247,7 +261,7 @@ class AsyncGuardTransport(_Guarding):
             asked = self._read(surface, request, body)
             grant = await self.desk.authorize_async(asked)
         except Refused as refused:
-            return self._refuse(self._family, request, refused, asked)
+            return self._said_no(request, refused, asked)
         from farthing.sdk.exchange import Exchange
 
         exchange = Exchange(self.desk, asked, grant)
