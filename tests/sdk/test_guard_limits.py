@@ -285,5 +285,5 @@ def test_a_cap_of_ci_that_is_no_amount_is_an_error(
 ) -> None:
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("CI_AI_BUDGET", "lots")
-    with pytest.raises((GuardError, openai.APIConnectionError)):
+    with pytest.raises(CallRefused, match="CI_AI_BUDGET"):
         ask(guarded(simulator, 5), "hello")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.domain.period import Period, window_of
 from farthing.sdk.abandoned import our_own_work
 from farthing.sdk.ci import run_cap
+from farthing.sdk.context import active_scopes
 from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from farthing.engine.terms import Terms
     from farthing.ledger.entries import Balance
     from farthing.policy.rules import Budget
+    from farthing.sdk.context import Scope
     from farthing.sdk.runtime import Runtime
     from farthing.wire.dialect import Request
     from farthing.wire.surfaces import Surface
@@ -61,6 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     request: "Request"
     surface: "Surface"
     provider: str
+    scopes: tuple["Scope", ...] = ()
 
 
 class Desk:
@@ -132,7 +136,13 @@ class Desk:
         from farthing.domain.call import Call, Identity
         from farthing.engine.call_ids import new_call_id
 
-        runtime = self.runtime
+        runtime, scopes = self.runtime, active_scopes()
+        labels = self.wishes.labels
+        for scope in scopes:
+            scope.check()
+            self._same_books(scope)
+        if scopes:
+            labels = {**labels, **scopes[-1].labels}
         request = surface.dialect.read(body, model=surface.model, stream=surface.stream)
         now = runtime.governor.clock()
         call_id = new_call_id(now)
@@ -145,11 +155,26 @@ class Desk:
             at_us=now,
             identity=Identity(environment=runtime.environment, key=self.wishes.name),
             facts=request.facts,
-            labels=self.wishes.labels,
-            run=self._run,
+            labels=labels,
+            run=self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
             prompt_hash=digest,
         )
-        return Asked(call=call, request=request, surface=surface, provider=provider)
+        return Asked(call=call, request=request, surface=surface, provider=provider, scopes=scopes)
+
+    def _same_books(self, scope: "Scope") -> None:
+        """A call is held once, in one ledger: its guard and the fences around it must share theirs."""
+        from farthing.sdk.runtime import url_of
+
+        if not (scope.ledger or scope.shared):
+            return
+        if url_of(ledger=scope.ledger, shared=scope.shared) != self.runtime.url:
+            raise Refused(
+                Refusal(
+                    reason=Reason.LEDGER_UNAVAILABLE,
+                    message="this guard and the fence around it keep their books in different ledgers",
+                    fix="give both the same ledger=, or set FARTHING_LEDGER",
+                )
+            )
 
     def _attempt(self, call_id: str, digest: str, retry: int) -> tuple[str, int]:
         """Which request of the user this is, and the how manieth attempt: the SDK retries in one thread."""
@@ -165,37 +190,51 @@ class Desk:
 
     def authorize(self, asked: Asked) -> "Grant":
         """Hold the ceiling of a call; waits for money that calls in flight hold. Raises Refused."""
-        terms = self._terms(asked.call)
-        with our_own_work():
-            grant = self.runtime.governor.authorize(
-                asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
-            )
-        return self._noted(grant)
+        terms = self._terms(asked)
+        try:
+            with our_own_work():
+                grant = self.runtime.governor.authorize(
+                    asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
+                )
+        except Refused as refused:
+            self._tell_fences(asked, refused)
+            raise
+        return self._noted(asked, grant)
 
     async def authorize_async(self, asked: Asked) -> "Grant":
         """Do as authorize does, without blocking the event loop."""
-        terms = self._terms(asked.call)
-        with our_own_work():
-            grant = await self.runtime.governor.authorize_async(
-                asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
-            )
-        return self._noted(grant)
+        terms = self._terms(asked)
+        try:
+            with our_own_work():
+                grant = await self.runtime.governor.authorize_async(
+                    asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
+                )
+        except Refused as refused:
+            self._tell_fences(asked, refused)
+            raise
+        return self._noted(asked, grant)
 
-    def _noted(self, grant: "Grant") -> "Grant":
+    def _tell_fences(self, asked: Asked, refused: Refused) -> None:
+        for scope in asked.scopes:
+            scope.note_refusal(refused.refusal)
+
+    def _noted(self, asked: Asked, grant: "Grant") -> "Grant":
         self.count[0] += 1
+        for scope in asked.scopes:
+            scope.calls += 1
         if grant.would_refuse:
             _log.warning("farthing: beyond the limit of %s", ", ".join(grant.would_refuse))
         elif grant.clamped:
             _log.info("farthing: the output cap was lowered to %s tokens to fit the budget", grant.output_cap)
         return grant
 
-    def _terms(self, call: "Call") -> "Terms":
+    def _terms(self, asked: Asked) -> "Terms":
         from farthing.engine.terms import Terms
         from farthing.policy.rules import AtLimit, Payer
         from farthing.policy.steering import Steering
 
-        wishes = self.wishes
-        payers: list[Payer] = []
+        wishes, call = self.wishes, asked.call
+        payers: list[Payer] = [scope.payer(call.at_us) for scope in asked.scopes]
         for budget in (self._budget, self._run_cap):
             if budget is not None:
                 window = window_of(budget.period, call.at_us, budget.zone, run=self._run)
@@ -203,7 +242,10 @@ class Desk:
                     Payer(budget=budget, value=None, window=window, at_limit=budget.at_limit or AtLimit.CLAMP)
                 )
         steering = None
-        if wishes.downgrade_model is not None:
+        inner = asked.scopes[-1].model_fallback if asked.scopes else None
+        if inner is not None:
+            steering = Steering(always=inner)
+        elif wishes.downgrade_model is not None:
             steering = Steering(always=wishes.downgrade_model)
         elif wishes.fallback is not None:
             steering = Steering(at_limit=wishes.fallback, now=self._is_near_the_limit())

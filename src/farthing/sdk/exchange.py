@@ -13,6 +13,7 @@ from farthing.sdk.paths import path_for
 if TYPE_CHECKING:
     from farthing.domain.call import Call
     from farthing.engine.governor import Grant
+    from farthing.ledger.entries import Booked
     from farthing.sdk.desk import Asked, Desk
     from farthing.wire.dialect import Meter
 
@@ -91,11 +92,18 @@ class Exchange:
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """Settle or void the call, and wait until that is durable."""
         with our_own_work():
-            self.relay.end(ending, error=_told(error))
+            booked = self.relay.end(ending, error=_told(error))
+        self._tell_fences(booked)
 
     async def end_async(self, ending: Ending, error: BaseException | None = None) -> None:
         """Do as end does, without blocking the event loop."""
-        await self.relay.end_async(ending, error=_told(error))
+        self._tell_fences(await self.relay.end_async(ending, error=_told(error)))
+
+    def _tell_fences(self, booked: "Booked | None") -> None:
+        if self.asked.scopes and booked is not None:
+            for scope in self.asked.scopes:
+                for balance in booked.balances:
+                    scope.note_balance(balance)
 
     def failed(self, error: BaseException) -> None:
         """Book a call whose exchange broke: what the error means for money is in one table."""

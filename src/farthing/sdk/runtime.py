@@ -35,6 +35,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
     governor: Governor
     store: Store
+    url: str
     environment: str
     has_policy: bool
     prompt_salt: bytes
@@ -97,12 +98,18 @@ def runtime_for(
         runtime = Runtime(
             governor=governor,
             store=opened.store,
+            url=url,
             environment=name,
             has_policy=loaded is not None,
             prompt_salt=opened.salt,
         )
         _runtimes[key] = runtime
         return runtime
+
+
+def url_of(*, ledger: str | None, shared: bool) -> str:
+    """The ledger that a fence means, as long as no policy names one."""
+    return ledger or os.environ.get("FARTHING_LEDGER") or (state_file_url(os.environ) if shared else MEMORY)
 
 
 def state_file_url(environ: Mapping[str, str]) -> str:

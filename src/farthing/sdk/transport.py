@@ -6,7 +6,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
-from farthing.domain.errors import BadRequest, Reason, Refusal, Refused
+from farthing.domain.errors import BadRequest, FarthingError, Reason, Refusal, Refused
+from farthing.sdk.errors import OF_LIMITS, GuardError
 
 if TYPE_CHECKING:
     import httpx2
@@ -46,6 +47,17 @@ class Refuser(Protocol):
     def __call__(self, family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
         """Return an answer that makes the SDK raise, or raise itself."""
         ...
+
+
+def _cannot_open(error: Exception) -> Refused:
+    """Say why the guard cannot work: a wrong policy, a ledger that does not open, a cap that is none."""
+    return Refused(
+        Refusal(
+            reason=Reason.LEDGER_UNAVAILABLE,
+            message=f"the guard cannot be set up: {error}",
+            fix="mend what is named here",
+        )
+    )
 
 
 class _Guarding:
@@ -100,8 +112,6 @@ class _Guarding:
         self, request: "httpx2.Request", refused: Refused, asked: "Asked | None"
     ) -> "httpx2.Response":
         """Raise in the SDK's way, or answer that the call was blocked where the guard was told to."""
-        from farthing.sdk.errors import OF_LIMITS
-
         if self.desk.wishes.on_limit == "stop" and asked is not None and refused.refusal.reason in OF_LIMITS:
             from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
 
@@ -198,6 +208,8 @@ class GuardTransport(_Guarding):
             grant = self.desk.authorize(asked)
         except Refused as refused:
             return self._said_no(request, refused, asked)
+        except (FarthingError, GuardError) as error:
+            return self._said_no(request, _cannot_open(error), None)
         from farthing.sdk.exchange import Exchange
 
         exchange = Exchange(self.desk, asked, grant)
@@ -262,6 +274,8 @@ class AsyncGuardTransport(_Guarding):
             grant = await self.desk.authorize_async(asked)
         except Refused as refused:
             return self._said_no(request, refused, asked)
+        except (FarthingError, GuardError) as error:
+            return self._said_no(request, _cannot_open(error), None)
         from farthing.sdk.exchange import Exchange
 
         exchange = Exchange(self.desk, asked, grant)
