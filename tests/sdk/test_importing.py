@@ -11,7 +11,8 @@ from farthing import Fence, BudgetExceeded, guard
 client = guard(openai.OpenAI(api_key="any"), budget=1, workflow_id="x", policy="no-such-file.yaml")
 Fence(budget=1, period="daily")
 loaded = set(sys.modules) - before
-heavy = {name for name in loaded if name.startswith(("ruamel", "sqlite3", "farthing.ledger.sqlite", "farthing.config.load"))}
+slow = ("ruamel", "sqlite3", "farthing.ledger.sqlite", "farthing.config.load")
+heavy = {name for name in loaded if name.startswith(slow)}
 assert not heavy, heavy
 assert threading.active_count() == 1
 """

@@ -347,6 +347,12 @@ class Governor:
         self._late.append((grant, operation))
         return None
 
+    def forget(self, grant: Grant) -> None:
+        """Drop a hold and leave no entry: a farthing gateway that the call went through has booked it."""
+        rule = "booked_by_gateway"
+        void = Void(call_id=grant.call.call_id, at_us=self.clock(), rule=rule, forget=True)
+        self.committer.submit_soon(void, lambda _: self._freed.tell())
+
     def _told(self, answer: Answer) -> Booked:
         assert isinstance(answer, Booked), answer
         self._freed.tell()

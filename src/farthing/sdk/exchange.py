@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from farthing.engine.outcomes import Ending
 from farthing.engine.relay import Relay
-from farthing.ledger.entries import Void
 from farthing.policy.rules import OnDisconnect
 from farthing.sdk.abandoned import in_our_own_work, our_own_work, settle_later
 from farthing.sdk.paths import path_for
@@ -83,9 +82,10 @@ class Exchange:
     def booked_by_gateway(self) -> None:
         """Leave no trace: the farthing gateway that answered has the call on its own ledger."""
         self._desk.count[0] -= 1
-        void = Void(call_id=self.call.call_id, at_us=self.call.at_us, rule="booked_by_gateway", forget=True)
+        for scope in self.asked.scopes:
+            scope.calls -= 1
         with our_own_work():
-            self._desk.runtime.governor.book(self.grant, void)
+            self._desk.runtime.governor.forget(self.grant)
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────
 
