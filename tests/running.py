@@ -119,9 +119,9 @@ class RunningGateway:
         self.port: int = self._socket.getsockname()[1]
         # What farthing serve tells uvicorn, but for the log, which stays with pytest.
         config = uvicorn.Config(
-            gateway, loop="uvloop", http="httptools", lifespan="on", access_log=False, log_config=None,
-            server_header=False, date_header=False, proxy_headers=False, timeout_keep_alive=75,
-            timeout_graceful_shutdown=2,
+            gateway, loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False,
+            log_config=None, server_header=False, date_header=False, proxy_headers=False,
+            timeout_keep_alive=75, timeout_graceful_shutdown=2,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

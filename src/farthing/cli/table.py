@@ -100,20 +100,24 @@ def _print(console: Console, drawn: Table) -> None:
 
 def _lines(columns: Sequence[Column], rows: int, width: int, *, with_footer: bool) -> Iterator[Text]:
     """Each row as a line of what it is about, and below it its figures with their headings."""
+    yield Text()
     for number in range(rows):
         yield from _record([(column, column.cells[number]) for column in columns], width)
     if with_footer:
         yield from _record([(column, column.footer) for column in columns], width)
+    yield Text()
 
 
 def _record(cells: Sequence[tuple[Column, Cell]], width: int) -> Iterator[Text]:
-    told = [(column, cell) for column, cell in cells if line_width(cell)]
-    yield from _packed([cell for column, cell in told if column.kind not in (RIGHT, TEXT)], width, indent="")
-    yield from _packed(
-        [Text.assemble((f"{column.heading} ", "dim"), cell) for column, cell in told if column.kind == RIGHT],
-        width,
-        indent="  ",
-    )
+    (_, name), *rest = cells
+    told = [(column, cell) for column, cell in rest if line_width(cell)]
+    for figures in (False, True):
+        named = [
+            Text.assemble((f"{column.heading} ", "dim"), cell)
+            for column, cell in told
+            if column.kind != TEXT and (column.kind == RIGHT) == figures
+        ]
+        yield from _packed(named if figures else [name, *named], width, indent="  " if figures else "")
     for column, cell in told:
         if column.kind == TEXT:
             text = f"{column.heading}: {'; '.join(str(cell).splitlines())}"

@@ -26,6 +26,11 @@ UpstreamClient = Literal["own", "aiohttp"]
 _SURFACES_REMEMBERED = 4_096
 _PRIVATE = ((b"cache-control", b"private, no-store"),)
 _JSON = (b"content-type", b"application/json")
+_PLAIN_ONLY = (
+    (b"content-type", b"text/plain"),
+    (b"connection", b"close"),
+    (b"x-farthing-refusal", b"unmetered_path"),
+)
 _MODELS_PATHS = frozenset({"/v1/models", "/models", "/v1beta/models"})
 
 
@@ -69,10 +74,9 @@ class Gateway:
         kind = scope["type"]
         if kind == "http":
             await self._http(scope, receive, send)
-        elif kind == "lifespan":
-            await self._lifespan(receive, send)
         else:
-            await self._refuse_websocket(receive, send)
+            assert kind == "lifespan", kind  # the server is told to take no WebSocket
+            await self._lifespan(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -106,6 +110,10 @@ class Gateway:
         path, method = scope["path"], scope["method"]
         if path == "/api" or path.startswith("/api/"):
             await self._api(scope, receive, send)
+        elif _asks_for_websocket(scope):
+            await send_whole(
+                send, 426, _PLAIN_ONLY, b"WebSocket calls cannot be metered; use plain requests."
+            )
         elif path in ("/healthz", "/readyz"):
             await self._health(path, send)
         elif path == "/metrics" and method == "GET":
@@ -175,23 +183,6 @@ class Gateway:
         names = models_for(identity, self._running.policy, self._running.prices)
         await send_whole(send, 200, [_JSON, *_PRIVATE], models_body(shape, names))
 
-    async def _refuse_websocket(self, receive: Receive, send: Send) -> None:
-        """Answer 426, after which clients fall back to plain requests."""
-        await receive()
-        await send(
-            {
-                "type": "websocket.http.response.start",
-                "status": 426,
-                "headers": [(b"content-type", b"text/plain"), (b"x-farthing-refusal", b"unmetered_path")],
-            }
-        )
-        await send(
-            {
-                "type": "websocket.http.response.body",
-                "body": b"WebSocket calls cannot be metered; use plain HTTP requests.",
-            }
-        )
-
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -248,6 +239,11 @@ def _open_upstream(client: UpstreamClient, answer_seconds: float) -> Upstream:
     from farthing.gateway.aiohttp_client import AiohttpClient  # heavy, so only where it is asked for
 
     return AiohttpClient(answer_seconds=answer_seconds)
+
+
+def _asks_for_websocket(scope: Scope) -> bool:
+    """Whether a client wants to leave HTTP; told 426, it falls back to plain requests."""
+    return any(name == b"upgrade" and b"websocket" in value.lower() for name, value in scope["headers"])
 
 
 def _family_of(scope: Scope) -> str:

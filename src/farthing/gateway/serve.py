@@ -53,6 +53,7 @@ def serve(options: ServeOptions) -> None:
         workers=options.workers,
         loop="uvloop",
         http="httptools",
+        ws="none",
         lifespan="on",
         access_log=False,
         log_level=options.log_level,
