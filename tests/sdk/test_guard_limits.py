@@ -65,7 +65,8 @@ def test_fifty_tasks_on_fifty_cents_make_two_calls_of_twenty(simulator: Simulato
         return True
 
     async def fifty() -> list[bool]:
-        return await asyncio.gather(*(one() for _ in range(50)))
+        async with client:
+            return await asyncio.gather(*(one() for _ in range(50)))
 
     assert sum(asyncio.run(fifty())) == 2
     assert report_of(client).spent == Decimal("0.40")

@@ -127,6 +127,8 @@ def test_openai_and_anthropic_asynchronously(simulator: SimulatorServer) -> None
             async with asyncio.timeout(0.2):
                 await ours.chat.completions.create(model="gpt-4o-mini", messages=messages("[[sim hang]]"))
         assert report_of(ours).held == 0
+        await ours.close()
+        await theirs.close()
 
     asyncio.run(all_of_them())
     assert report_of(theirs).spent == 2 * Decimal("0.00253")
