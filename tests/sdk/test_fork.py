@@ -15,15 +15,19 @@ def ask(client, **more):
     words = [{"role": "user", "content": "hello [[sim output=100]]"}]
     return client.chat.completions.create(model="gpt-4o-mini", messages=words, max_tokens=200, **more)
 
-client = guard(
-    openai.OpenAI(base_url=sys.argv[1], api_key="any"),
-    budget=1, workflow_id="forked", ledger=sys.argv[2], environment="development",
-)
+def fresh():
+    return guard(
+        openai.OpenAI(base_url=sys.argv[1], api_key="any"),
+        budget=1, workflow_id="forked", ledger=sys.argv[2], environment="development",
+    )
+
+client = fresh()
 ask(client)
 children = []
 for _ in range(3):
     child = os.fork()
     if child == 0:
+        client = fresh()  # open connections cannot be shared across a fork; the ledger can
         ask(client)
         stream = ask(client, stream=True)
         next(stream)
