@@ -13,6 +13,7 @@ from farthing.domain.call import Call
 from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
 from farthing.engine.call_ids import new_call_id
+from farthing.engine.counting import count_input
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
 from farthing.engine.outcomes import Exchange, booking, owed
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for
@@ -41,7 +42,6 @@ from farthing.policy.steering import steered
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
 from farthing.prices.price import Price, dearness
-from farthing.prices.tokens import input_tokens_exact
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,9 +131,11 @@ class Governor:
             if isinstance(answer, Tight) and prepared.hold.tentative:
                 prepared = self._counted(prepared, provider_hint, prompt)
                 seen, answer = self._freed.count, self.committer.submit(prepared.hold)
+            asked = 0
             while isinstance(answer, Tight):
-                if not self._freed.wait(seen, until):
+                if not self._freed.wait(seen, until, asked):
                     prepared = _at_once(prepared)
+                asked += 1
                 seen, answer = self._freed.count, self.committer.submit(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
@@ -156,9 +158,11 @@ class Governor:
                 # Counting a large prompt takes a while, and a vocabulary is loaded at first use.
                 prepared = await asyncio.to_thread(self._counted, prepared, provider_hint, prompt)
                 seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
+            asked = 0
             while isinstance(answer, Tight):
-                if not await self._freed.wait_async(seen, until):
+                if not await self._freed.wait_async(seen, until, asked):
                     prepared = _at_once(prepared)
+                asked += 1
                 seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
@@ -217,7 +221,7 @@ class Governor:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""
         call = prepared.call
         proposal = self._propose(call, provider_hint, prepared.terms)
-        counted = lru_cache(lambda vocabulary: input_tokens_exact(prompt, vocabulary))
+        counted = lru_cache(lambda vocabulary: count_input(prompt, vocabulary))
         quotes = quotes_of(call, proposal, self.policy, self.prices, count=counted)
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
         return self._with_hold(call, prepared.environment, quotes, prepared.terms, tentative=False)

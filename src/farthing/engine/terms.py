@@ -11,8 +11,9 @@ import msgspec
 from farthing.policy.rules import Payer
 from farthing.policy.steering import Steering
 
-# Other processes free money too, and cannot wake us.
+# Other processes free money too, and cannot wake us; who waits long asks less and less often.
 LOOK_AGAIN_S = 0.1
+LOOK_AGAIN_MOST_S = 1.6
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,17 +55,20 @@ class Freed:
             except RuntimeError:  # the loop was closed; nobody waits any more
                 continue
 
-    def wait(self, seen: int, until: float) -> bool:
-        """Wait until a call has ended since count was seen, or for a moment; False when time is up."""
+    def wait(self, seen: int, until: float, asked: int) -> bool:
+        """Wait until a call has ended since count was seen, or for a moment; False when time is up.
+
+        asked: how often the ledger has been asked already.
+        """
         left = until - time.monotonic()
         if left <= 0:
             return False
         with self._changed:
             if self.count == seen:
-                self._changed.wait(min(left, LOOK_AGAIN_S))
+                self._changed.wait(min(left, _pause_s(asked)))
         return True
 
-    async def wait_async(self, seen: int, until: float) -> bool:
+    async def wait_async(self, seen: int, until: float, asked: int) -> bool:
         """Do as wait does, without blocking the event loop."""
         left = until - time.monotonic()
         if left <= 0:
@@ -76,12 +80,17 @@ class Freed:
                 return True
             self._sleepers.append((loop, future))
         try:
-            async with timeout(min(left, LOOK_AGAIN_S)):
+            async with timeout(min(left, _pause_s(asked))):
                 await future
         except TimeoutError:
             with self._changed:
                 self._sleepers = [one for one in self._sleepers if one[1] is not future]
         return True
+
+
+def _pause_s(asked: int) -> float:
+    pause: float = min(LOOK_AGAIN_S * 2 ** min(asked, 8), LOOK_AGAIN_MOST_S)
+    return pause
 
 
 def _wake(future: "Future[None]") -> None:
