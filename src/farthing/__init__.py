@@ -1,3 +1,31 @@
 """Governs what software spends on AI models, on one exact ledger."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from farthing.sdk.context import carry
+    from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
+    from farthing.sdk.fence import Fence
+    from farthing.sdk.guard import guard
+
+__all__ = ["BudgetExceeded", "CallRefused", "Fence", "GuardError", "__version__", "carry", "guard"]
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "guard": "farthing.sdk.guard",
+    "Fence": "farthing.sdk.fence",
+    "carry": "farthing.sdk.context",
+    "BudgetExceeded": "farthing.sdk.errors",
+    "CallRefused": "farthing.sdk.errors",
+    "GuardError": "farthing.sdk.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the guard when it is asked for, so that a gateway does not."""
+    room = _ROOMS.get(name)
+    if room is None:
+        raise AttributeError(f"module 'farthing' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(room), name)

@@ -79,6 +79,39 @@ def test_the_quickstart_with_curl_shows_a_cost_a_refusal_and_an_entry(gateway: R
     assert '"calls":[{"call_id":"call_' in told
 
 
+def test_a_guard_downgrades_and_stops(gateway: RunningGateway) -> None:
+    told = run_without_gateway("guard_openai.py", gateway)
+
+    assert "served by: gpt-4o-mini" in told
+    assert "refused: budget_exceeded True" in told
+
+
+def test_a_fence_stops_a_runaway_loop(gateway: RunningGateway) -> None:
+    told = run_without_gateway("guard_fence.py", gateway)
+
+    assert "answer: " in told
+    assert "stopped: budget_exceeded" in told
+
+
+def run_without_gateway(example: str, gateway: RunningGateway) -> str:
+    """Run an example whose client asks the provider itself; here the simulated one."""
+    variables = {
+        "OPENAI_BASE_URL": gateway.simulator.openai_url,
+        "OPENAI_API_KEY": "any",
+        "FARTHING_ENV": "development",
+    }
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / example)],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=EXAMPLE_SECONDS_MAX,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def test_every_example_is_run_here() -> None:
     """An example that no test runs would rot."""
     written = {file.name for file in EXAMPLES.iterdir() if file.suffix in (".py", ".sh", ".mjs")}
@@ -88,4 +121,6 @@ def test_every_example_is_run_here() -> None:
         "quickstart_anthropic.py",
         "quickstart_gemini.py",
         "quickstart_curl.sh",
+        "guard_openai.py",
+        "guard_fence.py",
     }

@@ -85,6 +85,29 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_after_s: int | None = None  # set when waiting helps; absent means final
 
 
+_MONEY = {
+    "limit": "limit_nanodollars",
+    "spent": "spent_nanodollars",
+    "held": "held_nanodollars",
+    "needed": "needed_nanodollars",
+}
+
+
+def explain(refusal: Refusal) -> dict[str, object]:
+    """The machine-readable member of a refusal; amounts carry their unit in their name."""
+    told: dict[str, object] = {"reason": refusal.reason.value, "fix": refusal.fix}
+    for name in ("budget", "window", "resets_at"):
+        value = getattr(refusal, name)
+        if value is not None:
+            told[name] = value
+    if refusal.unit is not None:
+        for name, in_money in _MONEY.items():
+            value = getattr(refusal, name)
+            if value is not None:
+                told[in_money if refusal.unit == "nanodollars" else f"{name}_{refusal.unit}"] = value
+    return told
+
+
 class Refused(FarthingError):
     """The call was not made. No hold is left behind and nothing was spent.
 

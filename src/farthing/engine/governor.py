@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,9 +13,11 @@ from farthing.domain.call import Call
 from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
 from farthing.engine.call_ids import new_call_id
+from farthing.engine.counting import count_input
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
 from farthing.engine.outcomes import Exchange, booking, owed
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for
+from farthing.engine.terms import NO_TERMS, Freed, Terms
 from farthing.ledger.committer import Committer
 from farthing.ledger.entries import (
     Answer,
@@ -35,10 +38,10 @@ from farthing.ledger.entries import (
 from farthing.ledger.store import BatchPoisoned
 from farthing.policy.decide import Proposal, decide
 from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Target
+from farthing.policy.steering import steered
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
 from farthing.prices.price import Price, dearness
-from farthing.prices.tokens import input_tokens_exact
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     clamped: bool = False
     would_refuse: tuple[str, ...] = ()
     held: bool = True
+    terms: Terms = NO_TERMS
 
     @property
     def target(self) -> Target:
@@ -76,6 +80,7 @@ class _Prepared(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     quotes: Sequence[Quote]
     hold: Hold
+    terms: Terms
 
 
 class Governor:
@@ -91,12 +96,14 @@ class Governor:
         prices: PriceBook,
         committer: Committer,
         clock: Callable[[], int],
+        freed: Freed | None = None,
     ) -> None:
         self.policy = policy
         self.prices = prices
         self.committer = committer
         self.clock = clock
         self.opened_without_ledger = 0
+        self._freed = freed or Freed()
         self._memory = RefusalMemory()
         # Settlements wait here until the ledger answers again: the provider has been paid.
         self._late: deque[tuple[Grant, Settle | Void]] = deque()
@@ -104,52 +111,84 @@ class Governor:
 
     # ── authorize ───────────────────────────────────────────────────────────────────────────────
 
-    def authorize(self, call: Call, *, prompt: bytes = b"", provider_hint: str | None = None) -> Grant:
+    def authorize(
+        self,
+        call: Call,
+        *,
+        prompt: bytes = b"",
+        provider_hint: str | None = None,
+        terms: Terms = NO_TERMS,
+    ) -> Grant:
         """Hold the ceiling of a call and say where to send it; waits for the ledger.
 
         Raises Refused, with nothing taken; LedgerUnavailable never leaves here: it is a refusal, or
         a grant without a hold where the environment is open on ledger failure.
         """
-        prepared = self._prepare(call, provider_hint)
+        prepared = self._prepare(call, provider_hint, terms)
+        until = time.monotonic() + terms.patience_s if terms.patience_s else 0.0
         try:
-            answer = self.committer.submit(prepared.hold)
-            if isinstance(answer, Tight):
+            seen, answer = self._freed.count, self.committer.submit(prepared.hold)
+            if isinstance(answer, Tight) and prepared.hold.tentative:
                 prepared = self._counted(prepared, provider_hint, prompt)
-                answer = self.committer.submit(prepared.hold)
+                seen, answer = self._freed.count, self.committer.submit(prepared.hold)
+            asked = 0
+            while isinstance(answer, Tight):
+                if not self._freed.wait(seen, until, asked):
+                    prepared = _at_once(prepared)
+                asked += 1
+                seen, answer = self._freed.count, self.committer.submit(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
         return self._granted(prepared, answer, provider_hint)
 
     async def authorize_async(
-        self, call: Call, *, prompt: bytes = b"", provider_hint: str | None = None
+        self,
+        call: Call,
+        *,
+        prompt: bytes = b"",
+        provider_hint: str | None = None,
+        terms: Terms = NO_TERMS,
     ) -> Grant:
         """Do as authorize does, without blocking the event loop."""
-        prepared = self._prepare(call, provider_hint)
+        prepared = self._prepare(call, provider_hint, terms)
+        until = time.monotonic() + terms.patience_s if terms.patience_s else 0.0
         try:
-            answer = await self.committer.submit_async(prepared.hold)
-            if isinstance(answer, Tight):
+            seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
+            if isinstance(answer, Tight) and prepared.hold.tentative:
                 # Counting a large prompt takes a while, and a vocabulary is loaded at first use.
                 prepared = await asyncio.to_thread(self._counted, prepared, provider_hint, prompt)
-                answer = await self.committer.submit_async(prepared.hold)
+                seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
+            asked = 0
+            while isinstance(answer, Tight):
+                if not await self._freed.wait_async(seen, until, asked):
+                    prepared = _at_once(prepared)
+                asked += 1
+                seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
         return self._granted(prepared, answer, provider_hint)
 
-    def _prepare(self, call: Call, provider_hint: str | None) -> _Prepared:
+    def _prepare(self, call: Call, provider_hint: str | None, terms: Terms) -> _Prepared:
         remembered = self._memory.recall(call, provider_hint)
         if remembered is not None:
             raise Refused(remembered)
-        proposal = self._propose(call, provider_hint)
+        proposal = self._propose(call, provider_hint, terms)
         quotes = quotes_of(call, proposal, self.policy, self.prices)
         if isinstance(quotes, Refusal):
             raise self._refused_by_rule(call, quotes, provider_hint)
         tentative = any(quote.facts.vocabulary for quote in quotes) and not call.facts.unbounded
-        return self._with_hold(call, proposal.environment, quotes, tentative=tentative)
+        return self._with_hold(call, proposal.environment, quotes, terms, tentative=tentative)
 
     def _with_hold(
-        self, call: Call, environment: Environment, quotes: Sequence[Quote], *, tentative: bool
+        self,
+        call: Call,
+        environment: Environment,
+        quotes: Sequence[Quote],
+        terms: Terms,
+        *,
+        tentative: bool,
     ) -> _Prepared:
-        offers = tuple(offer_of(call, quote, environment, self.policy) for quote in quotes)
+        offers = tuple(offer_of(call, quote, environment, self.policy, terms.payers) for quote in quotes)
         hold = Hold(
             call_id=call.call_id,
             at_us=call.at_us,
@@ -157,10 +196,11 @@ class Governor:
             facts=self._entry_facts(call),
             offers=offers,
             tentative=tentative,
+            waits=terms.patience_s > 0,
         )
-        return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold)
+        return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold, terms=terms)
 
-    def _propose(self, call: Call, provider_hint: str | None) -> Proposal:
+    def _propose(self, call: Call, provider_hint: str | None, terms: Terms) -> Proposal:
         family = call.facts.dialect.partition(".")[0]
 
         def how_dear(target: Target, model: str) -> int | None:
@@ -171,16 +211,20 @@ class Governor:
         proposal = decide(call, self.policy, dearness=how_dear, provider_hint=provider_hint)
         if isinstance(proposal, Refusal):
             raise self._refused_by_rule(call, proposal, provider_hint)
-        return proposal
+        if terms.steering is None:
+            return proposal
+        return steered(
+            call, self.policy, proposal, terms.steering, dearness=how_dear, provider_hint=provider_hint
+        )
 
     def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""
         call = prepared.call
-        proposal = self._propose(call, provider_hint)
-        counted = lru_cache(lambda vocabulary: input_tokens_exact(prompt, vocabulary))
+        proposal = self._propose(call, provider_hint, prepared.terms)
+        counted = lru_cache(lambda vocabulary: count_input(prompt, vocabulary))
         quotes = quotes_of(call, proposal, self.policy, self.prices, count=counted)
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
-        return self._with_hold(call, prepared.environment, quotes, tentative=False)
+        return self._with_hold(call, prepared.environment, quotes, prepared.terms, tentative=False)
 
     def _granted(self, prepared: _Prepared, answer: Answer, provider_hint: str | None) -> Grant:
         call = prepared.call
@@ -200,6 +244,7 @@ class Governor:
             balances=answer.balances,
             clamped=answer.clamped,
             would_refuse=answer.would_refuse,
+            terms=prepared.terms,
         )
 
     def _without_ledger(self, prepared: _Prepared, error: LedgerUnavailable) -> Grant:
@@ -215,6 +260,7 @@ class Governor:
             ceiling_nanodollars=offer.needs[Unit.NANODOLLARS].at(offer.output_full),
             balances=(),
             held=False,
+            terms=prepared.terms,
         )
 
     def _refused_by_rule(self, call: Call, refusal: Refusal, provider_hint: str | None) -> Refused:
@@ -289,7 +335,7 @@ class Governor:
         """Put the end of a call on the ledger and wait; None means it follows when the ledger answers."""
         if grant.held:
             try:
-                return _booked(self.committer.submit(operation))
+                return self._told(self.committer.submit(operation))
             except LedgerUnavailable:
                 pass
         self._late.append((grant, operation))
@@ -299,11 +345,22 @@ class Governor:
         """Do as book does, without blocking the event loop."""
         if grant.held:
             try:
-                return _booked(await self.committer.submit_async(operation))
+                return self._told(await self.committer.submit_async(operation))
             except LedgerUnavailable:
                 pass
         self._late.append((grant, operation))
         return None
+
+    def forget(self, grant: Grant) -> None:
+        """Drop a hold and leave no entry: a farthing gateway that the call went through has booked it."""
+        rule = "booked_by_gateway"
+        void = Void(call_id=grant.call.call_id, at_us=self.clock(), rule=rule, forget=True)
+        self.committer.submit_soon(void, lambda _: self._freed.tell())
+
+    def _told(self, answer: Answer) -> Booked:
+        assert isinstance(answer, Booked), answer
+        self._freed.tell()
+        return answer
 
     def tick(self) -> None:
         """Do what waits for a moment to pass; a door calls this about once a second.
@@ -340,7 +397,7 @@ class Governor:
 
     def _hold_after_the_fact(self, grant: Grant) -> Hold:
         """Hold what a call took while the ledger was away: it cannot be refused any more."""
-        offer = offer_of(grant.call, grant.quote, grant.environment, self.policy)
+        offer = offer_of(grant.call, grant.quote, grant.environment, self.policy, grant.terms.payers)
         passed = tuple(msgspec.structs.replace(claim, at_short=AtShort.PASS) for claim in offer.claims)
         return Hold(
             call_id=grant.call.call_id,
@@ -374,6 +431,7 @@ def _nobody_waits(_: Answer | LedgerUnavailable) -> None:
     """Take the answer to a row that costs nothing."""
 
 
-def _booked(answer: Answer) -> Booked:
-    assert isinstance(answer, Booked), answer
-    return answer
+def _at_once(prepared: _Prepared) -> _Prepared:
+    """The same call without patience: take what fits now, or be refused."""
+    replace = msgspec.structs.replace
+    return replace(prepared, hold=replace(prepared.hold, tentative=False, waits=False))

@@ -147,8 +147,13 @@ def _cap_to_send(call: Call, candidate: Candidate, environment: Environment, mod
     return bound
 
 
-def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy) -> Offer:
-    """Make the offer that the ledger decides on: needs in every unit, and the accounts that must pay."""
+def offer_of(
+    call: Call, quoted: Quote, environment: Environment, policy: Policy, also: tuple[Payer, ...] = ()
+) -> Offer:
+    """Make the offer that the ledger decides on: needs in every unit, and the accounts that must pay.
+
+    also: budgets that must pay besides those of the policy.
+    """
     facts, candidate = call.facts, quoted.candidate
     full, floor = _output_range(call, quoted, environment)
     most = (
@@ -179,7 +184,12 @@ def offer_of(call: Call, quoted: Quote, environment: Environment, policy: Policy
             Unit.CALLS_OPEN: Need(1),
         },
         claims=_claims(
-            call, candidate, environment, policy, billed=quoted.price is not None and not quoted.price.free
+            call,
+            candidate,
+            environment,
+            policy,
+            also,
+            billed=quoted.price is not None and not quoted.price.free,
         ),
         output_full=full,
         output_floor=floor,
@@ -201,9 +211,22 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
 
 
 def _claims(
-    call: Call, candidate: Candidate, environment: Environment, policy: Policy, *, billed: bool
+    call: Call,
+    candidate: Candidate,
+    environment: Environment,
+    policy: Policy,
+    also: tuple[Payer, ...],
+    *,
+    billed: bool,
 ) -> tuple[Claim, ...]:
-    claims = [_money_claim(payer) for payer in payers(call, policy, candidate)] if billed else []
+    claims = [_money_claim(payer) for payer in (*payers(call, policy, candidate), *also)] if billed else []
+    if candidate.whole:
+        claims = [
+            msgspec.structs.replace(claim, at_short=AtShort.REFUSE)
+            if claim.at_short is AtShort.CLAMP
+            else claim
+            for claim in claims
+        ]
     rated = rate_window(call, environment)
     if rated is not None:
         limit, window, value = rated

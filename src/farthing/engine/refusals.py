@@ -80,7 +80,7 @@ def _fix(short: Short, resets_at: object) -> str:
     if resets_at:
         ways.append(f"wait for the next window at {resets_at}")
     ways.append(
-        f"or ask the owner of the policy for more: limit of budget {balance.budget!r} "
+        f"{'or ' if ways else ''}ask the owner of the policy for more: limit of budget {balance.budget!r} "
         f"(see  farthing budget show {balance.budget})"
     )
     return ", ".join(ways)

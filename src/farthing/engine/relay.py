@@ -25,6 +25,11 @@ class Relay:
         self._first_byte_at_us: int | None = None
         self._ended = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether the call was settled or voided already."""
+        return self._ended
+
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return those that may go to the caller now."""
         if self._first_byte_at_us is None:

@@ -6,7 +6,7 @@ differ from dialect to dialect, and so does the table here.
 
 import msgspec
 
-from farthing.domain.errors import Reason, Refusal
+from farthing.domain.errors import Reason, Refusal, explain
 
 STATUS: dict[Reason, tuple[int, int, int]] = {
     #                          OpenAI  Anthropic  Gemini
@@ -66,13 +66,6 @@ _GEMINI_STATUSES = {
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
-}
-
-_MONEY = {
-    "limit": "limit_nanodollars",
-    "spent": "spent_nanodollars",
-    "held": "held_nanodollars",
-    "needed": "needed_nanodollars",
 }
 
 
@@ -141,18 +134,3 @@ def reject_refusal(family: str, dialect: str, refusal: Refusal, *, call_id: str 
         farthing=explain(refusal),
         headers=tuple(headers),
     )
-
-
-def explain(refusal: Refusal) -> dict[str, object]:
-    """The machine-readable member of a refusal; amounts carry their unit in their name."""
-    told: dict[str, object] = {"reason": refusal.reason.value, "fix": refusal.fix}
-    for name in ("budget", "window", "resets_at"):
-        value = getattr(refusal, name)
-        if value is not None:
-            told[name] = value
-    if refusal.unit is not None:
-        for name, in_money in _MONEY.items():
-            value = getattr(refusal, name)
-            if value is not None:
-                told[in_money if refusal.unit == "nanodollars" else f"{name}_{refusal.unit}"] = value
-    return told

@@ -26,7 +26,15 @@ from farthing.ledger.entries import (
     Void,
     shared_account_name,
 )
-from farthing.ledger.granting import Grant, first_that_fits, need_of, needed_at, shortage, would_refuse
+from farthing.ledger.granting import (
+    Grant,
+    first_that_fits,
+    need_of,
+    needed_at,
+    shortage,
+    waiting_helps,
+    would_refuse,
+)
 from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 
@@ -110,6 +118,8 @@ def _hold(hold: Hold, page: Page) -> Answer:
         return Unknown(call_id=hold.call_id)
     grant = first_that_fits(hold.offers, page.account_for)
     if hold.tentative and grant != Grant(0, hold.offers[0].output_full):
+        return Tight(call_id=hold.call_id)
+    if hold.waits and waiting_helps(hold.offers, grant, page.account_for):
         return Tight(call_id=hold.call_id)
     if grant is None:
         return _refuse(hold, page)

@@ -134,6 +134,8 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
 
     tentative: grant only the first offer, and in full; otherwise answer Tight, write nothing and
         remember nothing, because the asker comes back with tighter bounds.
+    waits: where calls in flight hold what this one would get more from, answer Tight likewise,
+        because the asker comes back when some of them have ended.
     """
 
     call_id: str
@@ -142,6 +144,7 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     facts: EntryFacts
     offers: tuple[Offer, ...]
     tentative: bool = False
+    waits: bool = False
 
 
 class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
@@ -270,7 +273,7 @@ class Short(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
 
 class Tight(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """A tentative hold did not fit in full; nothing was taken, written or remembered."""
+    """A hold that was tentative or waits got nothing yet; nothing was taken, written or remembered."""
 
     call_id: str
 

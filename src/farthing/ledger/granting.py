@@ -57,6 +57,17 @@ def first_that_fits(offers: tuple[Offer, ...], account_for: AccountFor) -> Grant
     return None
 
 
+def waiting_helps(offers: tuple[Offer, ...], grant: Grant | None, account_for: AccountFor) -> bool:
+    """Tell whether more would fit if the calls in flight ended and cost nothing."""
+    if grant is None:
+        return not shortage(offers, account_for).final
+    offer = offers[grant.offer]
+    if grant.output_cap == offer.output_full:
+        return False
+    most = _largest_cap(offer, account_for, ignoring_held=True)
+    return most is not None and most > grant.output_cap
+
+
 def would_refuse(offer: Offer, output_cap: int, account_for: AccountFor) -> tuple[str, ...]:
     """Name the accounts of claims that let every call pass although this one does not fit."""
     return tuple(

@@ -185,10 +185,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A target to try and the model to ask it for, with why.
 
     reason: as_asked, downgraded (the model asked for is not allowed), cheaper (the next one at a limit).
+    whole: take it in full or not at all, because a cheaper one is the next.
     """
 
     target: Target
     model: str
+    whole: bool = False
     reason: str = "as_asked"
     rules: tuple[str, ...] = ()
 

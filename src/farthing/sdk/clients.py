@@ -1,0 +1,104 @@
+"""How each SDK's client is copied with the guard at its transport; the copy is of the very same class."""
+
+import copy
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from farthing.sdk.errors import CallRefused, GuardError
+from farthing.sdk.families import family_of
+from farthing.sdk.transport import AsyncGuardTransport, AsyncInner, GuardTransport, Inner, Refuser
+
+if TYPE_CHECKING:
+    from farthing.sdk.desk import Desk
+
+Client = TypeVar("Client")
+
+
+class _ClosedAddress:
+    """The address of WebSockets, which no transport sees: whoever reads it is told so."""
+
+    @property
+    def __class__(self) -> type:
+        from farthing.sdk.paths import unmetered
+
+        raise CallRefused(unmetered("a WebSocket"))
+
+    @__class__.setter
+    def __class__(self, _: type) -> None:
+        raise TypeError("this address stays closed")
+
+
+def sdk_of(client: object) -> str:
+    """Which SDK a client is of: openai, anthropic or google.
+
+    Raises GuardError for anything else, naming the clients that can be guarded.
+    """
+    for kind in type(client).__mro__:
+        top = kind.__module__.partition(".")[0]
+        if top in ("openai", "anthropic"):
+            return top
+        if kind.__module__.startswith("google.genai"):
+            return "google"
+    raise GuardError(
+        f"{type(client).__module__}.{type(client).__qualname__} cannot be guarded; give a client of openai, "
+        "anthropic or google-genai, or send its calls through a gateway (farthing serve)"
+    )
+
+
+FAMILIES = {"openai": "openai", "anthropic": "anthropic", "google": "gemini"}
+
+
+def guarded_copy(client: Client, sdk: str, desk: "Desk") -> Client:
+    """Copy a client with the guard in place; the original stays as it was."""
+    if sdk == "google":
+        from farthing.sdk.google_client import guarded_google
+
+        return cast("Client", guarded_google(client, desk))
+    return cast("Client", _guarded_stainless(client, sdk, desk))
+
+
+def _guarded_stainless(client: object, sdk: str, desk: "Desk") -> object:
+    """Openai and anthropic were made by one generator: copy takes another HTTP client."""
+    guarded = client.copy(http_client=guarded_http(client._client, desk, refuser_of(sdk)))  # type: ignore[attr-defined]
+    if hasattr(guarded, "websocket_base_url"):
+        guarded.websocket_base_url = _ClosedAddress()  # what a transport cannot see is closed
+    return cast("object", guarded)
+
+
+def refuser_of(sdk: str) -> Refuser:
+    """How an SDK is told no."""
+    if sdk == "openai":
+        from farthing.sdk.openai_errors import refuse as by_openai
+
+        return by_openai
+    if sdk == "anthropic":
+        from farthing.sdk.anthropic_errors import refuse as by_anthropic
+
+        return by_anthropic
+    from farthing.sdk.google_errors import refuse as by_google
+
+    return by_google
+
+
+def guarded_http(client: object, desk: "Desk", refuse: Refuser) -> object:
+    """Copy an HTTP client, its hooks, proxies and time-outs included, with guards around its transports."""
+    family = family_of(type(client))
+    is_async = isinstance(client, family.AsyncClient)
+    transport, mounts = getattr(client, "_transport", None), getattr(client, "_mounts", None)
+    if transport is None or mounts is None:
+        raise GuardError(
+            f"{type(client).__name__} hides its transport; give the SDK a plain client of {family.__name__}"
+        )
+    if isinstance(transport, GuardTransport | AsyncGuardTransport):
+        raise GuardError("this client is guarded already; use a Fence for a budget inside another")
+
+    def around(inner: object) -> object:
+        if is_async:
+            return AsyncGuardTransport(cast("AsyncInner", inner), desk, family, refuse, keep=client)
+        return GuardTransport(cast("Inner", inner), desk, family, refuse, keep=client)
+
+    guarded = copy.copy(client)
+    guarded._transport = around(transport)  # type: ignore[attr-defined]
+    guarded._mounts = {  # type: ignore[attr-defined]
+        pattern: around(mounted) if mounted is not None else None for pattern, mounted in mounts.items()
+    }
+    return guarded

@@ -1,0 +1,260 @@
+"""Where calls of one guarded client are authorized: its budget, its models, its manners at the limit."""
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from farthing.domain.errors import Reason, Refusal, Refused
+from farthing.domain.period import Period, window_of
+from farthing.sdk.abandoned import our_own_work
+from farthing.sdk.ci import run_cap
+from farthing.sdk.context import active_scopes
+from farthing.sdk.report import Report
+
+if TYPE_CHECKING:
+    from farthing.domain.call import Call
+    from farthing.engine.governor import Grant
+    from farthing.engine.terms import Terms
+    from farthing.ledger.entries import Balance
+    from farthing.policy.rules import Budget
+    from farthing.sdk.context import Scope
+    from farthing.sdk.runtime import Runtime
+    from farthing.wire.dialect import Request
+    from farthing.wire.surfaces import Surface
+
+PATIENCE_S = 30.0
+_ATTEMPTS_MAX = 1_024
+_log = logging.getLogger("farthing")
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What guard() was told, read and checked.
+
+    name: of the budget; limit_nanodollars: None where only the policy's budgets count.
+    shared: the budget belongs to a workflow or a period and outlives this process.
+    """
+
+    family: str
+    name: str
+    limit_nanodollars: int | None
+    period: Period
+    shared: bool
+    downgrade_model: str | None = None
+    fallback: str | None = None
+    threshold: Decimal = Decimal("0.8")
+    environment: str | None = None
+    labels: Mapping[str, str] = {}
+    run: str | None = None
+    on_limit: str = "raise"
+    policy: tuple[Path, ...] = ()
+    ledger: str | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was read and may be authorized."""
+
+    call: "Call"
+    request: "Request"
+    surface: "Surface"
+    provider: str
+    scopes: tuple["Scope", ...] = ()
+
+
+class Desk:
+    """Authorizes the calls of one guard. Opens nothing before the first of them."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self.wishes = wishes
+        self.count = [0]
+        self.gateways: set[str] = set()
+        self.report = Report(wishes.name, wishes.limit_nanodollars, self._balance, self.count)
+        self._runtime: Runtime | None = None
+        self._budget: Budget | None = None
+        self._run_cap: Budget | None = None
+        self._run = wishes.run
+        self._attempts: OrderedDict[tuple[int, str], tuple[str, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # ── what it stands on ───────────────────────────────────────────────────────────────────────
+
+    @property
+    def runtime(self) -> "Runtime":
+        """The ledger, the prices and the policy; opened at the first question."""
+        return self._runtime or self._open()
+
+    def _open(self) -> "Runtime":
+        from farthing.policy.rules import AtLimit, Budget
+        from farthing.sdk.runtime import runtime_for
+
+        wishes = self.wishes
+        runtime = runtime_for(
+            environment=wishes.environment, ledger=wishes.ledger, policy=wishes.policy, shared=wishes.shared
+        )
+        at_limit = AtLimit.OVERRUN if wishes.on_limit == "warn" else AtLimit.CLAMP
+        zone = runtime.governor.policy.zone
+        if wishes.limit_nanodollars is not None:
+            self._budget = Budget(
+                name=wishes.name,
+                limit_nanodollars=wishes.limit_nanodollars,
+                period=wishes.period,
+                zone=zone,
+                at_limit=at_limit,
+            )
+        if runtime.environment == "ci":
+            run, limit = run_cap()
+            self._run = self._run or run
+            self._run_cap = Budget(
+                name="ci-run", limit_nanodollars=limit, period=Period.RUN, zone=zone, at_limit=AtLimit.CLAMP
+            )
+        self._runtime = runtime
+        return runtime
+
+    def _balance(self) -> "Balance | None":
+        if self.wishes.limit_nanodollars is None:
+            return None
+        from farthing.ledger.entries import account_name
+
+        runtime = self.runtime
+        assert self._budget is not None
+        window = window_of(self._budget.period, runtime.governor.clock(), self._budget.zone, run=self._run)
+        return runtime.store.balance(account_name(self._budget.name, None, window.key))
+
+    # ── one call ────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, surface: "Surface", provider: str, body: bytes, *, retry: int) -> Asked:
+        """Read a request. Raises BadRequest.
+
+        retry: how often the SDK has asked for the same before, as far as it says.
+        """
+        from farthing.domain.call import Call, Identity
+        from farthing.engine.call_ids import new_call_id
+
+        runtime, scopes = self.runtime, active_scopes()
+        labels = self.wishes.labels
+        for scope in scopes:
+            scope.check()
+            self._same_books(scope)
+        if scopes:
+            labels = {**labels, **scopes[-1].labels}
+        request = surface.dialect.read(body, model=surface.model, stream=surface.stream)
+        now = runtime.governor.clock()
+        call_id = new_call_id(now)
+        digest = hashlib.blake2b(request.prompt, key=runtime.prompt_salt, digest_size=16).hexdigest()
+        request_id, attempt = self._attempt(call_id, digest, retry)
+        call = Call(
+            call_id=call_id,
+            request_id=request_id,
+            attempt=attempt,
+            at_us=now,
+            identity=Identity(environment=runtime.environment, key=self.wishes.name),
+            facts=request.facts,
+            labels=labels,
+            run=self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
+            prompt_hash=digest,
+        )
+        return Asked(call=call, request=request, surface=surface, provider=provider, scopes=scopes)
+
+    def _same_books(self, scope: "Scope") -> None:
+        """A call is held once, in one ledger: its guard and the fences around it must share theirs."""
+        from farthing.sdk.runtime import url_of
+
+        if not (scope.ledger or scope.shared):
+            return
+        if url_of(ledger=scope.ledger, shared=scope.shared) != self.runtime.url:
+            raise Refused(
+                Refusal(
+                    reason=Reason.LEDGER_UNAVAILABLE,
+                    message="this guard and the fence around it keep their books in different ledgers",
+                    fix="give both the same ledger=, or set FARTHING_LEDGER",
+                )
+            )
+
+    def _attempt(self, call_id: str, digest: str, retry: int) -> tuple[str, int]:
+        """Which request of the user this is, and the how manieth attempt: the SDK retries in one thread."""
+        key = (threading.get_ident(), digest)
+        with self._lock:
+            first = self._attempts.get(key) if retry else None
+            known = (first[0], first[1] + 1) if first is not None else (call_id, 1)
+            self._attempts[key] = known
+            self._attempts.move_to_end(key)
+            if len(self._attempts) > _ATTEMPTS_MAX:
+                self._attempts.popitem(last=False)
+        return known
+
+    def authorize(self, asked: Asked) -> "Grant":
+        """Hold the ceiling of a call; waits for money that calls in flight hold. Raises Refused."""
+        terms = self._terms(asked)
+        try:
+            with our_own_work():
+                grant = self.runtime.governor.authorize(
+                    asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
+                )
+        except Refused as refused:
+            self._tell_fences(asked, refused)
+            raise
+        return self._noted(asked, grant)
+
+    async def authorize_async(self, asked: Asked) -> "Grant":
+        """Do as authorize does, without blocking the event loop."""
+        terms = self._terms(asked)
+        try:
+            with our_own_work():
+                grant = await self.runtime.governor.authorize_async(
+                    asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
+                )
+        except Refused as refused:
+            self._tell_fences(asked, refused)
+            raise
+        return self._noted(asked, grant)
+
+    def _tell_fences(self, asked: Asked, refused: Refused) -> None:
+        for scope in asked.scopes:
+            scope.note_refusal(refused.refusal)
+
+    def _noted(self, asked: Asked, grant: "Grant") -> "Grant":
+        self.count[0] += 1
+        for scope in asked.scopes:
+            scope.calls += 1
+        if grant.would_refuse:
+            _log.warning("farthing: beyond the limit of %s", ", ".join(grant.would_refuse))
+        elif grant.clamped:
+            _log.info("farthing: the output cap was lowered to %s tokens to fit the budget", grant.output_cap)
+        return grant
+
+    def _terms(self, asked: Asked) -> "Terms":
+        from farthing.engine.terms import Terms
+        from farthing.policy.rules import AtLimit, Payer
+        from farthing.policy.steering import Steering
+
+        wishes, call = self.wishes, asked.call
+        payers: list[Payer] = [scope.payer(call.at_us) for scope in asked.scopes]
+        for budget in (self._budget, self._run_cap):
+            if budget is not None:
+                window = window_of(budget.period, call.at_us, budget.zone, run=self._run)
+                payers.append(
+                    Payer(budget=budget, value=None, window=window, at_limit=budget.at_limit or AtLimit.CLAMP)
+                )
+        steering = None
+        inner = asked.scopes[-1].model_fallback if asked.scopes else None
+        if inner is not None:
+            steering = Steering(always=inner)
+        elif wishes.downgrade_model is not None:
+            steering = Steering(always=wishes.downgrade_model)
+        elif wishes.fallback is not None:
+            steering = Steering(at_limit=wishes.fallback, now=self._is_near_the_limit())
+        return Terms(payers=tuple(payers), steering=steering, patience_s=PATIENCE_S)
+
+    def _is_near_the_limit(self) -> bool:
+        balance, limit = self._balance(), self.wishes.limit_nanodollars
+        return (
+            balance is not None
+            and limit is not None
+            and (balance.settled + balance.held >= limit * self.wishes.threshold)
+        )

@@ -1,0 +1,106 @@
+"""The one call: put a budget around a client of openai, anthropic or google-genai."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from farthing.domain.period import Period
+from farthing.sdk.budgets_given import Amount, amount_given, labels_given, period_given, share_given
+from farthing.sdk.clients import FAMILIES, guarded_copy, sdk_of
+from farthing.sdk.desk import Desk, Wishes
+from farthing.sdk.errors import GuardError
+
+if TYPE_CHECKING:
+    from farthing.sdk.report import Report
+
+Client = TypeVar("Client")
+OnLimit = Literal["raise", "stop", "warn"]
+Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
+_SHARED_NAME = "org"
+
+
+def guard(
+    client: Client,
+    *,
+    budget: Amount | None = None,
+    downgrade_model: str | None = None,
+    fallback: str | None = None,
+    threshold: float = 0.8,
+    workflow_id: str | None = None,
+    period: str | None = None,
+    environment: str | None = None,
+    labels: Mapping[str, object] | None = None,
+    on_limit: OnLimit = "raise",
+    policy: Paths | None = None,
+    ledger: str | None = None,
+) -> Client:
+    """Copy a client so that every call it makes is on a budget, metered at its transport.
+
+    budget: dollars, as 2, 0.50, "$1,000.00" or Decimal; may be left out where a policy is given.
+    downgrade_model: takes the place of every dearer model. fallback: does so from threshold of the
+        budget, or where the model asked for does not fit.
+    workflow_id: the budget is shared by all processes that name it, daily unless period says otherwise.
+    environment: else FARTHING_ENV, APP_ENV, the variables of CI services; else development.
+    on_limit: raise BudgetExceeded; stop with a genuine answer marked as blocked; warn and meter on.
+    policy: a farthing.yaml; its rules and budgets apply as they would at the gateway.
+    ledger: a URL; else FARTHING_LEDGER, the policy's, a file of this user for shared budgets, memory.
+
+    The copy is of the client's own class. Its ``farthing`` tells spent, remaining, held, limit, calls.
+    Raises GuardError for what cannot be done. Opens nothing before the first call.
+    """
+    sdk = sdk_of(client)
+    if on_limit not in ("raise", "stop", "warn"):
+        raise GuardError(f"on_limit={on_limit!r} is not one of: raise, stop, warn")
+    if budget is None and policy is None:
+        raise GuardError("give a budget, such as budget=2.00, or a policy")
+    if downgrade_model and fallback and downgrade_model != fallback:
+        raise GuardError("downgrade_model and fallback name two models; give one of them")
+    for name, model in (("downgrade_model", downgrade_model), ("fallback", fallback)):
+        if model is not None and not (isinstance(model, str) and model.strip()):
+            raise GuardError(f"{name}={model!r} is not the name of a model")
+    given_period = period_given(period)
+    shared = workflow_id is not None or given_period is not None
+    wishes = Wishes(
+        family=FAMILIES[sdk],
+        name=_name_given(workflow_id) if shared else f"guard-{uuid.uuid4().hex[:12]}",
+        limit_nanodollars=None if budget is None else amount_given(budget),
+        period=given_period or (Period.DAILY if shared else Period.TOTAL),
+        shared=shared,
+        downgrade_model=downgrade_model,
+        fallback=fallback,
+        threshold=share_given(threshold, what="threshold"),
+        environment=environment,
+        labels=labels_given(labels),
+        on_limit=on_limit,
+        policy=_paths_given(policy),
+        ledger=ledger,
+    )
+    desk = Desk(wishes)
+    guarded = guarded_copy(client, sdk, desk)
+    guarded.farthing = desk.report  # type: ignore[attr-defined]
+    return guarded
+
+
+def report_of(client: object) -> "Report":
+    """The report of a guarded client, for type checkers that do not know ``client.farthing``."""
+    report: Report = client.farthing  # type: ignore[attr-defined]
+    return report
+
+
+def _name_given(workflow_id: str | None) -> str:
+    if workflow_id is None:
+        return _SHARED_NAME
+    name = str(workflow_id).strip()
+    if not name or len(name) > 256 or not name.isprintable():
+        raise GuardError(f"workflow_id={workflow_id!r} must have 1 to 256 printable characters")
+    return name
+
+
+def _paths_given(policy: Paths | None) -> tuple[Path, ...]:
+    if policy is None:
+        return ()
+    if isinstance(policy, str | PathLike):
+        return (Path(policy),)
+    return tuple(Path(path) for path in policy)
