@@ -17,7 +17,6 @@ from farthing.ledger.store import Store
 from farthing.policy.rules import Policy
 from farthing.prices.book import PriceBook, load_book
 
-DEFAULT_POLICY = Path("farthing.yaml")
 DEFAULT_LEDGER = "farthing.db"
 
 

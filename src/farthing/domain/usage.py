@@ -33,16 +33,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tool_use_in: int | None = None
     requests: Mapping[str, int] | None = None
 
-    def fresh_input(self) -> int:
-        """Input tokens that were neither read from a cache nor written to one; never negative."""
-        cached = (
-            (self.cached_read or 0)
-            + (self.cached_write_5m or 0)
-            + (self.cached_write_1h or 0)
-            + (self.cached_write_other or 0)
-        )
-        return max((self.input_tokens or 0) - cached, 0)
-
     def total_tokens(self) -> int:
         """Input and output together, as token limits count them."""
         return (self.input_tokens or 0) + (self.output_tokens or 0)

@@ -49,7 +49,6 @@ _NOT_BACK = _HOP_BY_HOP | {
 LABELS_MAX = 20
 LABEL_NAME_MAX = 64
 LABEL_VALUE_MAX = 256
-MISSING_RUN = None
 # Nobody can read them, and they can end a text early or move a cursor wherever labels are shown.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ENVIRONMENT_LABELS = ("env", "environment")

@@ -15,7 +15,6 @@ from farthing.policy.rules import Policy
 REMEMBERED_MAX = 50_000
 IDLE_SECONDS = 60
 REFRESH_SECONDS = 1.0
-UNKNOWN_US = 1_000_000
 
 
 class _Known(msgspec.Struct):

@@ -37,7 +37,6 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     url: str
     environment: str
-    has_policy: bool
     prompt_salt: bytes
 
 
@@ -100,7 +99,6 @@ def runtime_for(
             store=opened.store,
             url=url,
             environment=name,
-            has_policy=loaded is not None,
             prompt_salt=opened.salt,
         )
         _runtimes[key] = runtime
