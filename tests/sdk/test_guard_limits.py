@@ -13,7 +13,7 @@ from typing import Any
 import openai
 import pytest
 
-from farthing import BudgetExceeded, CallRefused, GuardError, guard
+from farthing import BudgetExceeded, CallRefused, Fence, GuardError, guard
 from farthing.simulator.server import SimulatorServer
 from tests.sdk.asking import entries_of, messages, report_of
 
@@ -288,3 +288,53 @@ def test_a_cap_of_ci_that_is_no_amount_is_an_error(
     monkeypatch.setenv("CI_AI_BUDGET", "lots")
     with pytest.raises(CallRefused, match="CI_AI_BUDGET"):
         ask(guarded(simulator, 5), "hello")
+
+
+# ── clamped or refused ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_that_does_not_fit_in_full_is_clamped_unless_told_otherwise(
+    simulator: SimulatorServer,
+) -> None:
+    client = guarded(simulator, "$0.05")
+    assert ask(client, "hello", max_tokens=10_000)
+    (entry,) = entries_of(client)
+    assert entry.clamped_to is not None and 4_000 < entry.clamped_to < 5_000  # $0.05 of gpt-4o
+
+
+def test_a_strict_budget_makes_no_call_that_does_not_fit_in_full(simulator: SimulatorServer) -> None:
+    client = guarded(simulator, "$0.05", at_limit="refuse")
+    assert not ask(client, "hello", max_tokens=10_000)
+    assert not ask(client, "hello")  # it could cost as much as the model's longest answer
+    assert not simulator.record.calls
+    assert ask(client, "hello [[sim output=10]]", max_tokens=4_000)
+    assert [row.clamped_to for row in entries_of(client) if row.outcome.value == "settled"] == [None]
+
+
+def test_a_strict_budget_waits_for_held_money_all_the_same(simulator: SimulatorServer) -> None:
+    client = guarded(simulator, "$0.50", at_limit="refuse")
+    made = at_once(10, lambda: ask(client, TEN_CENTS, max_tokens=10_000))
+    assert made == 4  # the fifth could cost a few tokens more than is left
+    assert Decimal("0.40") < report_of(client).spent <= Decimal("0.50")
+
+
+@pytest.mark.parametrize("wrong", [{"at_limit": "overrun"}, {"at_limit": "Clamp"}, {"at_limit": None}])
+def test_at_limit_is_one_of_two_words_of_the_policy(
+    simulator: SimulatorServer, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(GuardError, match="clamp, refuse"):
+        guarded(simulator, 1, **wrong)
+    with pytest.raises(GuardError, match="clamp, refuse"):
+        Fence(budget=1, **wrong)
+
+
+def test_a_strict_limit_cannot_merely_warn(simulator: SimulatorServer) -> None:
+    with pytest.raises(GuardError, match="contradict"):
+        guarded(simulator, 1, at_limit="refuse", on_limit="warn")
+
+
+def test_a_strict_fence_refuses_what_does_not_fit_in_full(simulator: SimulatorServer) -> None:
+    client = guarded(simulator, 5)
+    with pytest.raises(BudgetExceeded), Fence(budget="$0.05", at_limit="refuse"):
+        ask(client, "hello", max_tokens=10_000)
+    assert not simulator.record.calls

@@ -12,6 +12,8 @@ Amount = str | int | float | Decimal
 LABELS_MAX = 20
 LABEL_NAME_MAX = 64
 LABEL_VALUE_MAX = 256
+# The policy's own words for what becomes of a call that does not fit.
+AT_LIMIT = ("clamp", "refuse")
 _PERIODS = {"minutely": "minute", "hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly"}
 
 
@@ -52,6 +54,13 @@ def period_given(period: str | None) -> Period | None:
     except ValueError:
         known = ", ".join(one.value for one in Period)
         raise GuardError(f"period={period!r} is not one of: {known}") from None
+
+
+def at_limit_given(at_limit: str) -> str:
+    """Read what becomes of a call that does not fit. Raises GuardError for an unknown word."""
+    if at_limit not in AT_LIMIT:
+        raise GuardError(f"at_limit={at_limit!r} is not one of: {', '.join(AT_LIMIT)}")
+    return at_limit
 
 
 def labels_given(labels: Mapping[str, object] | None) -> dict[str, str]:

@@ -59,7 +59,8 @@ class Scope:
         from farthing.policy.rules import AtLimit, Payer
 
         window = window_of(self.budget.period, at_us, self.budget.zone)
-        return Payer(budget=self.budget, value=self.value, window=window, at_limit=AtLimit.CLAMP)
+        at_limit = self.budget.at_limit or AtLimit.CLAMP
+        return Payer(budget=self.budget, value=self.value, window=window, at_limit=at_limit)
 
     def check(self) -> None:
         """Let a call pass, or refuse it where the fence is shut."""

@@ -53,6 +53,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     run: str | None = None
     on_limit: str = "raise"
+    at_limit: str = "clamp"
     policy: tuple[Path, ...] = ()
     ledger: str | None = None
 
@@ -97,7 +98,7 @@ class Desk:
         runtime = runtime_for(
             environment=wishes.environment, ledger=wishes.ledger, policy=wishes.policy, shared=wishes.shared
         )
-        at_limit = AtLimit.OVERRUN if wishes.on_limit == "warn" else AtLimit.CLAMP
+        at_limit = AtLimit.OVERRUN if wishes.on_limit == "warn" else AtLimit(wishes.at_limit)
         zone = runtime.governor.policy.zone
         if wishes.limit_nanodollars is not None:
             self._budget = Budget(

@@ -12,11 +12,18 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.domain.period import Period
-from farthing.sdk.budgets_given import Amount, amount_given, labels_given, period_given, share_given
+from farthing.sdk.budgets_given import (
+    Amount,
+    amount_given,
+    at_limit_given,
+    labels_given,
+    period_given,
+    share_given,
+)
 from farthing.sdk.context import FenceShut, Scope, active_scopes, inside
 from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
 from farthing.sdk.instrument import instrument
@@ -40,6 +47,7 @@ class Fence:
     """A budget for each run of the code inside it, or for a period where one is given.
 
     budget: dollars, as 0.50, "$5" or Decimal. model_fallback: takes the place of every dearer model.
+    at_limit: clamp lowers the output cap of a call to what fits; refuse does not make the call.
     max_retries: how often a function is run again after a transient error, as long as there is money.
     labels: stand on every call inside; those of an inner fence come on top.
     period: the budget is kept in the ledger file and shared by all processes; name it with name=.
@@ -58,6 +66,7 @@ class Fence:
         period: str | None = None,
         alert_at: float | None = None,
         kill_at: float = 1.0,
+        at_limit: Literal["clamp", "refuse"] = "clamp",
         per: str | None = None,
         name: str | None = None,
         environment: str | None = None,
@@ -77,6 +86,7 @@ class Fence:
         self._labels = labels_given(labels)
         self._period = period_given(period)
         self._model = model_fallback
+        self._at_limit = at_limit_given(at_limit)
         self._per = per
         self._shared_name = name or "org"
         self._name = name or "fence"
@@ -207,7 +217,7 @@ class Fence:
     # ── one run ─────────────────────────────────────────────────────────────────────────────────
 
     def _scope(self, function: Callable[..., object] | None = None) -> Scope:
-        from farthing.policy.rules import Budget
+        from farthing.policy.rules import AtLimit, Budget
 
         instrument()
         around = active_scopes()
@@ -220,7 +230,11 @@ class Fence:
             raise GuardError("a fence inside another keeps its books in the same ledger; leave out ledger=")
         return Scope(
             budget=Budget(
-                name=name, limit_nanodollars=self._limit, period=self._period or Period.TOTAL, zone="UTC"
+                name=name,
+                limit_nanodollars=self._limit,
+                period=self._period or Period.TOTAL,
+                zone="UTC",
+                at_limit=AtLimit(self._at_limit),
             ),
             value=None if self._per is None else labels.get(self._per) or _NO_VALUE,
             labels=labels,

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from farthing.domain.period import Period
-from farthing.sdk.budgets_given import Amount, amount_given, labels_given, period_given, share_given
+from farthing.sdk.budgets_given import (
+    Amount,
+    amount_given,
+    at_limit_given,
+    labels_given,
+    period_given,
+    share_given,
+)
 from farthing.sdk.clients import FAMILIES, guarded_copy, sdk_of
 from farthing.sdk.desk import Desk, Wishes
 from farthing.sdk.errors import GuardError
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 
 Client = TypeVar("Client")
 OnLimit = Literal["raise", "stop", "warn"]
+AtLimit = Literal["clamp", "refuse"]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 _SHARED_NAME = "org"
 
@@ -33,6 +41,7 @@ def guard(
     environment: str | None = None,
     labels: Mapping[str, object] | None = None,
     on_limit: OnLimit = "raise",
+    at_limit: AtLimit = "clamp",
     policy: Paths | None = None,
     ledger: str | None = None,
 ) -> Client:
@@ -44,6 +53,8 @@ def guard(
     workflow_id: the budget is shared by all processes that name it, daily unless period says otherwise.
     environment: else FARTHING_ENV, APP_ENV, the variables of CI services; else development.
     on_limit: raise BudgetExceeded; stop with a genuine answer marked as blocked; warn and meter on.
+    at_limit: what becomes of a call that could cost more than is left. clamp: its output cap is lowered
+        to what fits. refuse: it is not made.
     policy: a farthing.yaml; its rules and budgets apply as they would at the gateway.
     ledger: a URL; else FARTHING_LEDGER, the policy's, a file of this user for shared budgets, memory.
 
@@ -53,6 +64,8 @@ def guard(
     sdk = sdk_of(client)
     if on_limit not in ("raise", "stop", "warn"):
         raise GuardError(f"on_limit={on_limit!r} is not one of: raise, stop, warn")
+    if at_limit_given(at_limit) == "refuse" and on_limit == "warn":
+        raise GuardError("at_limit='refuse' and on_limit='warn' contradict each other; give one of them")
     if budget is None and policy is None:
         raise GuardError("give a budget, such as budget=2.00, or a policy")
     if downgrade_model and fallback and downgrade_model != fallback:
@@ -74,6 +87,7 @@ def guard(
         environment=environment,
         labels=labels_given(labels),
         on_limit=on_limit,
+        at_limit=at_limit,
         policy=_paths_given(policy),
         ledger=ledger,
     )
