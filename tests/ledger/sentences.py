@@ -1,6 +1,9 @@
 """Words for ledger tests: calls, offers and claims that name only the facts a test is about."""
 
+import re
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from farthing.domain.usage import Usage
@@ -23,6 +26,7 @@ from farthing.ledger.entries import (
     Unit,
     Void,
 )
+from farthing.ledger.migrate import scripts
 from farthing.ledger.store import Store
 
 CENT = 10_000_000
@@ -143,3 +147,13 @@ def money(store: Store, account: str = "team") -> tuple[int, int]:
     balance = store.balance(account)
     assert balance is not None
     return balance.settled, balance.held
+
+
+def undo_migrations_after(version: int, path: Path) -> None:
+    """Make a ledger look as an earlier farthing left it: without the tables that came later."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for script in scripts()[version:]:
+        for table in re.findall(r"CREATE TABLE (\w+)", script):
+            connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()

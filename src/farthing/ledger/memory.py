@@ -26,6 +26,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, slice_of
+from farthing.ledger.store import MARKS_KEPT_US
 
 ENTRIES_KEPT = 10_000
 
@@ -50,6 +51,7 @@ class MemoryStore:
         self._owners: dict[str, Owner] = {}
         self._keys: dict[str, KeyRow] = {}
         self._facts: dict[str, str] = {}
+        self._marks: dict[tuple[str, str], int | None] = {}
         _stores.add(self)
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
@@ -267,6 +269,18 @@ class MemoryStore:
         """Keep a fact under a name for good; returns what was kept first."""
         with self._lock:
             return self._facts.setdefault(name, value)
+
+    def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
+        """Note something about an account; True for exactly one of all who note it."""
+        with self._lock:
+            if (account, mark) in self._marks:
+                return False
+            oldest_us = at_us - MARKS_KEPT_US
+            for noted, end_us in list(self._marks.items()):
+                if end_us is not None and end_us < oldest_us:
+                    del self._marks[noted]
+            self._marks[account, mark] = ends_at_us
+            return True
 
     def close(self) -> None:
         """Nothing to let go of: what was remembered lives as long as the store."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farthing.domain.errors import LedgerUnavailable
-from farthing.ledger import sqlite_questions, sqlite_verify
+from farthing.ledger import sqlite_marks, sqlite_questions, sqlite_verify
 from farthing.ledger.booking import apply_batch
 from farthing.ledger.entries import (
     Answer,
@@ -160,6 +160,14 @@ class SqliteStore:
             return kept
         with self._writing() as connection:
             return sqlite_questions.remember(connection, name, value)
+
+    def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
+        """Note something about an account; True for exactly one of all who note it."""
+        with self._asking() as connection:
+            if sqlite_marks.is_noted(connection, account, mark):
+                return False
+        with self._writing() as connection:
+            return sqlite_marks.note(connection, account, mark, at_us, ends_at_us)
 
     def close(self) -> None:
         """Let go of every file and connection."""

@@ -17,6 +17,9 @@ from farthing.ledger.entries import (
     SpendRow,
 )
 
+# Calls of a window settle after its end now and then, so its marks are kept for a while.
+MARKS_KEPT_US = 31 * 86_400 * 1_000_000
+
 
 class BatchPoisoned(LedgerUnavailable):
     """One operation of the batch cannot be written (a number beyond 64 bits, text that is no text).
@@ -130,6 +133,14 @@ class Store(Protocol):
 
     def remember(self, name: str, value: str) -> str:
         """Keep a fact under a name for good; returns what was kept first (budget definitions, salts)."""
+        ...
+
+    def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
+        """Note something about an account, such as an alert; True for exactly one of all who note it.
+
+        ends_at_us: the end of the account's window. Some time after it, its marks are forgotten; those
+            of an account without end are kept for good.
+        """
         ...
 
     def close(self) -> None:
