@@ -145,34 +145,43 @@ class _Guarding:
             request.headers["x-metering-tags"] = msgspec.json.encode(labels).decode()
         return request
 
-    def _answer(
+    def _told(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
+        """The provider's answer, with a word about what became of the call where that is not plain."""
+        grant = exchange.grant
+        if grant.model != exchange.call.facts.model:
+            response.headers["x-farthing-model"] = grant.model.encode("ascii", "replace").decode()
+        if grant.clamped:
+            response.headers["x-farthing-warning"] = (
+                f"clamped; the output cap was lowered to {grant.output_cap} tokens to fit the budget"
+            )
+        return response
+
+    def _decoded(self, response: "httpx2.Response", body: bytes) -> bytes:
+        """The body of an answer that the meter can read; the caller gets it as it came."""
+        encoding = response.headers.get("content-encoding")
+        if encoding is None:
+            return body
+        readable: httpx2.Response = self._family.Response(
+            response.status_code, headers={"content-encoding": encoding}, content=body
+        )
+        return readable.content
+
+    def _streamed(
         self,
         exchange: "Exchange",
         response: "httpx2.Response",
-        *,
-        content: bytes | None = None,
-        stream: "httpx2.SyncByteStream | httpx2.AsyncByteStream | None" = None,
+        tap: "httpx2.SyncByteStream | httpx2.AsyncByteStream",
     ) -> "httpx2.Response":
-        """The provider's answer with a body that is no longer encoded, and what became of the call."""
+        """The provider's answer with a tap on its stream, which is no longer encoded."""
         headers = [
             (name, value)
             for name, value in response.headers.raw
             if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
         ]
-        grant = exchange.grant
-        if grant.model != exchange.call.facts.model:
-            headers.append((b"x-farthing-model", grant.model.encode("ascii", "replace")))
-        if grant.clamped:
-            told = f"clamped; the output cap was lowered to {grant.output_cap} tokens to fit the budget"
-            headers.append((b"x-farthing-warning", told.encode()))
         answer: httpx2.Response = self._family.Response(
-            response.status_code,
-            headers=headers,
-            content=content,
-            stream=stream,
-            extensions=response.extensions,
+            response.status_code, headers=headers, stream=tap, extensions=response.extensions
         )
-        return answer
+        return self._told(exchange, answer)
 
 
 class GuardTransport(_Guarding):
@@ -229,16 +238,19 @@ class GuardTransport(_Guarding):
 
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = sync_tap(self._family)(exchange, response)
-            return self._answer(exchange, response, stream=cast("httpx2.SyncByteStream", tap))
+            return self._streamed(exchange, response, cast("httpx2.SyncByteStream", tap))
+        stream = cast("httpx2.SyncByteStream", response.stream)
         try:
-            for chunk in response.iter_bytes():
-                exchange.relay.feed(chunk)
+            body = b"".join(stream)
+            exchange.relay.feed(self._decoded(response, body))
         except BaseException as error:
             exchange.failed(error)
             response.close()
             raise
+        stream.close()
         exchange.end(Ending.ANSWERED)
-        return self._answer(exchange, response, content=exchange.relay.held_back)
+        response.stream = self._family.ByteStream(body)
+        return self._told(exchange, response)
 
 
 class AsyncGuardTransport(_Guarding):
@@ -295,16 +307,19 @@ class AsyncGuardTransport(_Guarding):
 
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = async_tap(self._family)(exchange, response)
-            return self._answer(exchange, response, stream=cast("httpx2.AsyncByteStream", tap))
+            return self._streamed(exchange, response, cast("httpx2.AsyncByteStream", tap))
+        stream = cast("httpx2.AsyncByteStream", response.stream)
         try:
-            async for chunk in response.aiter_bytes():
-                exchange.relay.feed(chunk)
+            body = b"".join([chunk async for chunk in stream])
+            exchange.relay.feed(self._decoded(response, body))
+            await stream.aclose()
             await exchange.end_async(Ending.ANSWERED)
         except BaseException as error:
             exchange.failed(error)
             await response.aclose()
             raise
-        return self._answer(exchange, response, content=exchange.relay.held_back)
+        response.stream = self._family.ByteStream(body)
+        return self._told(exchange, response)
 
 
 # ── streams ─────────────────────────────────────────────────────────────────────────────────────
