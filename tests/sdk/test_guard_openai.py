@@ -2,7 +2,6 @@
 
 import gc
 import pickle
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -85,52 +84,6 @@ def test_a_stream_that_is_closed_early_is_assumed_at_its_ceiling(simulator: Simu
     assert (entry.assumed, entry.assumed_rule) == (True, "drain_expired")
     assert entry.cost_nanodollars == entry.ceiling_nanodollars
     assert report_of(client).held == 0
-
-
-ENTRANCES: dict[str, Callable[[openai.OpenAI], object]] = {
-    "create": lambda client: ask(client),
-    "stream": lambda client: list(ask(client, stream=True)),
-    "stream helper": lambda client: _read_helper(client),
-    "parse": lambda client: client.chat.completions.parse(model="gpt-4o-mini", messages=messages("hello")),
-    "raw": lambda client: client.chat.completions.with_raw_response.create(
-        model="gpt-4o-mini", messages=messages("hello")
-    ).parse(),
-    "with_options": lambda client: ask(client.with_options(timeout=5)),
-    "copy": lambda client: ask(client.copy(default_headers={"x-one": "1"})),
-    "beta": lambda client: client.beta.chat.completions.parse(model="gpt-4o-mini", messages=messages("hi")),
-    "responses": lambda client: client.responses.create(model="gpt-4o-mini", input="hello"),
-    "responses stream": lambda client: list(
-        client.responses.create(model="gpt-4o-mini", input="hello", stream=True)
-    ),
-    "embeddings": lambda client: client.embeddings.create(model="text-embedding-3-small", input="hello"),
-    "completions": lambda client: client.completions.create(model="gpt-3.5-turbo-instruct", prompt="hello"),
-    "post": lambda client: client.post(
-        "/chat/completions", body={"model": "gpt-4o-mini", "messages": messages("hello")}, cast_to=object
-    ),
-}
-
-
-def _read_helper(client: openai.OpenAI) -> None:
-    with client.chat.completions.stream(model="gpt-4o-mini", messages=messages("hello")) as stream:
-        for _ in stream:
-            pass
-
-
-@pytest.mark.parametrize("entrance", ENTRANCES)
-def test_every_entrance_is_metered(simulator: SimulatorServer, entrance: str) -> None:
-    client = guarded(simulator)
-    ENTRANCES[entrance](client)
-    (entry,) = entries_of(client)
-    assert entry.outcome == "settled" and not entry.assumed and entry.cost_nanodollars > 0
-    assert report_of(client).calls == 1
-
-
-@pytest.mark.parametrize("entrance", ENTRANCES)
-def test_every_entrance_is_refused_when_the_money_is_spent(simulator: SimulatorServer, entrance: str) -> None:
-    client = guarded(simulator, budget=0)
-    with pytest.raises(BudgetExceeded):
-        ENTRANCES[entrance](client)
-    assert not simulator.record.calls
 
 
 def test_what_cannot_be_metered_cannot_be_called(simulator: SimulatorServer) -> None:

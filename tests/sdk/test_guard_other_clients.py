@@ -2,7 +2,7 @@
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -28,36 +28,6 @@ def claude(simulator: SimulatorServer, budget: Any = 1, **more: Any) -> anthropi
 def gemini(simulator: SimulatorServer, budget: Any = 1, **more: Any) -> genai.Client:
     client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=simulator.url))
     return guard(client, budget=budget, **more)
-
-
-def _read(stream: Any) -> None:
-    with stream as events:
-        for _ in events:
-            pass
-
-
-CLAUDES: dict[str, Callable[[Any], object]] = {
-    "create": lambda client: client.messages.create(**CLAUDE),
-    "stream": lambda client: list(client.messages.create(**CLAUDE, stream=True)),
-    "stream helper": lambda client: _read(client.messages.stream(**CLAUDE)),
-    "beta": lambda client: client.beta.messages.create(**CLAUDE),
-    "with_options": lambda client: client.with_options(timeout=5).messages.create(**CLAUDE),
-    "raw": lambda client: client.messages.with_raw_response.create(**CLAUDE),
-}
-
-
-@pytest.mark.parametrize("entrance", CLAUDES)
-def test_every_entrance_of_anthropic_is_metered_and_refused(
-    simulator: SimulatorServer, entrance: str
-) -> None:
-    client = claude(simulator)
-    CLAUDES[entrance](client)
-    assert report_of(client).spent == Decimal("0.00253")
-    with pytest.raises(anthropic.RateLimitError) as caught:
-        CLAUDES[entrance](claude(simulator, budget=0))
-    assert isinstance(caught.value, BudgetExceeded)
-    assert len(simulator.record.calls) == 1
-    assert pickle.loads(pickle.dumps(caught.value)).refusal == caught.value.refusal
 
 
 def test_generate_and_stream_of_gemini_are_metered_and_refused(simulator: SimulatorServer) -> None:
