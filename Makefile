@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+# The guards that benchmarks.guard_cost measures beside ours.
+PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 
 .DEFAULT_GOAL := help
 
@@ -55,11 +57,13 @@ prices: setup ## compile the price book anew from genai-prices
 lock: setup ## resolve and lock the dependencies anew, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev --upgrade pyproject.toml -o requirements/dev.lock > /dev/null
+	@for peer in $(PEERS); do printf '%s\nopenai==3.54.0\n' $$peer | $(BIN)/uv pip compile --quiet --universal \
+	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/peers-$${peer%%==*}.lock > /dev/null; done
 
 conformance: setup ## send recorded provider traffic (FARTHING_TRAFFIC or ../shared/traffic) through a gateway
 	@$(BIN)/python -m pytest -p no:xdist conformance
 
-bench: setup ## measure side by side with nginx; prints ratios
+bench: setup ## measure side by side with nginx and with other guards; prints ratios
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what make setup and make run made
