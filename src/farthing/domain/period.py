@@ -14,6 +14,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Period(enum.StrEnum):
     """How long a budget lasts before it starts anew; the start is included, the end is not."""
 
+    __hash__ = str.__hash__  # they are keys on the hot path, and Enum would hash by name, in Python
+
     MINUTE = "minute"
     HOURLY = "hourly"
     DAILY = "daily"

@@ -39,6 +39,9 @@ from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 
 
+_NO_MEASURES = Measures()
+
+
 def calls_of(operations: Iterable[Operation]) -> list[str]:
     """Name the calls whose drafts and entries a batch needs on its page."""
     return [operation.call_id for operation in operations if not isinstance(operation, SettleDead | Renew)]
@@ -278,22 +281,25 @@ def _used(unit: Unit, settle: Settle, measures: Measures, held: int) -> int:
 def _measures(settle: Settle, *, tracked: bool) -> Measures:
     cost = settle.cost_nanodollars if tracked else 0
     cost_asked = settle.cost_asked_nanodollars if tracked else 0
-    measures = Measures(
+    measures = _tokens(settle.usage) if settle.usage is not None else _NO_MEASURES
+    for _, usage in settle.by_model:
+        measures = measures.plus(_tokens(usage))
+    return measures._replace(
         calls=1,
         assumed=int(settle.assumed),
         cost=cost,
         cost_asked=cost if cost_asked is None else cost_asked,
     )
-    for usage in (settle.usage, *[usage for _, usage in settle.by_model]):
-        if usage is not None:
-            measures = measures._replace(
-                input_tokens=measures.input_tokens + (usage.input_tokens or 0),
-                cached_read=measures.cached_read + (usage.cached_read or 0),
-                cached_write=measures.cached_write + _cached_write(usage),
-                output_tokens=measures.output_tokens + (usage.output_tokens or 0),
-                reasoning=measures.reasoning + (usage.reasoning or 0),
-            )
-    return measures
+
+
+def _tokens(usage: Usage) -> Measures:
+    return Measures(
+        input_tokens=usage.input_tokens or 0,
+        cached_read=usage.cached_read or 0,
+        cached_write=_cached_write(usage),
+        output_tokens=usage.output_tokens or 0,
+        reasoning=usage.reasoning or 0,
+    )
 
 
 def _cached_write(usage: Usage) -> int:
@@ -301,7 +307,7 @@ def _cached_write(usage: Usage) -> int:
 
 
 def _details(draft: Draft, settle: Settle) -> Details:
-    planned = Details(
+    return Details(
         facts=draft.facts,
         reason=draft.reason,
         rules=draft.rules,
@@ -312,12 +318,21 @@ def _details(draft: Draft, settle: Settle) -> Details:
         clamped=draft.clamped,
         price_version=draft.price_version,
         would_refuse=draft.would_refuse,
+        model_answered=settle.model_answered,
+        status=settle.status,
+        usage=settle.usage,
+        by_model=settle.by_model,
+        service_tier=settle.service_tier,
+        latency_ms=settle.latency_ms,
+        first_byte_ms=settle.first_byte_ms,
+        anomalies=settle.anomalies,
+        error=settle.error,
+        cost_asked_known=settle.cost_asked_nanodollars is not None and draft.facts.cost_tracked,
     )
-    return _observed(planned, settle)
 
 
 def _observed(details: Details, settle: Settle) -> Details:
-    """The details of a call with what its settlement saw."""
+    """The details of a call with what its correction saw."""
     return msgspec.structs.replace(
         details,
         model_answered=settle.model_answered,

@@ -15,6 +15,8 @@ from farthing.domain.usage import Usage
 class Unit(enum.StrEnum):
     """What an account counts. Kinds of limit are rows with a unit, not functions."""
 
+    __hash__ = str.__hash__  # they are keys on the hot path, and Enum would hash by name, in Python
+
     NANODOLLARS = "nanodollars"
     REQUESTS = "requests"
     TOKENS = "tokens"

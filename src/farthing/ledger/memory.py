@@ -1,6 +1,5 @@
 """The store that forgets at the end of the process: dictionaries under one lock."""
 
-import copy
 import os
 import threading
 import weakref
@@ -72,10 +71,11 @@ class MemoryStore:
         for owner in dead_owners_of(operations):
             drafts += [draft for draft in self._drafts.values() if draft.owner == owner]
         lines = [(call_id, correction) for call_id in calls for correction in (False, True)]
-        page = Page(drafts=drafts, entries=[self._entries[line] for line in lines if line in self._entries])
+        entries = [self._entries[line] for line in lines if line in self._entries]
+        page = Page(drafts=drafts, entries=entries, rollups=self._rollups)
         for name in accounts_of(operations, page):
             if name in self._accounts:
-                page.accounts[name] = copy.copy(self._accounts[name])
+                page.accounts[name] = msgspec.structs.replace(self._accounts[name])
         page.values = {of_budget: self._values[of_budget] for of_budget in new_values(operations, page)}
         return page
 
@@ -93,7 +93,6 @@ class MemoryStore:
         while len(self._entries) > self._entries_kept:
             oldest, _ = next(iter(self._entries))
             self._fold(self._entries.pop((oldest, False)), self._entries.pop((oldest, True), None))
-        self._rollups.merge(page.rollups)
         for owner in page.forgotten:
             self._owners.pop(owner, None)
         for renew in page.renewed.values():

@@ -202,6 +202,7 @@ class Page:
     writes opened, closed, written, rollups, renewed, forgotten, and the accounts of used_accounts().
 
     values: how many values of a (budget, window) have an account, for those that new_values names.
+    rollups: the sums that the batch adds to; sums of its own unless given.
     """
 
     def __init__(
@@ -210,6 +211,7 @@ class Page:
         accounts: Iterable[Account] = (),
         drafts: Iterable[Draft] = (),
         entries: Iterable[EntryRow] = (),
+        rollups: Rollups | None = None,
     ) -> None:
         self.accounts = {account.account: account for account in accounts}
         self.drafts = {draft.call_id: draft for draft in drafts}
@@ -218,7 +220,7 @@ class Page:
         self.opened: dict[str, Draft] = {}
         self.closed: set[str] = set()
         self.written: list[EntryRow] = []
-        self.rollups = Rollups()
+        self.rollups = Rollups() if rollups is None else rollups
         self.renewed: dict[str, Renew] = {}
         self.forgotten: set[str] = set()
 

@@ -18,6 +18,8 @@ class Otherwise(enum.StrEnum):
 class AtLimit(enum.StrEnum):
     """What happens to a call that does not fit a budget."""
 
+    __hash__ = str.__hash__  # they are keys on the hot path, and Enum would hash by name, in Python
+
     CLAMP = "clamp"
     REFUSE = "refuse"
     DOWNGRADE = "downgrade"
