@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.domain.errors import Refusal
+from farthing.domain.names import names_model
 from farthing.policy.decide import Proposal, decide
-from farthing.policy.names import names_model
 from farthing.policy.rules import AtLimit, Environment, Otherwise, Policy, Target
 
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4o-mini-2024-07-18", "o3", "claude-opus-4-1", "claude-haiku-4-5")

@@ -192,7 +192,7 @@ def _policy(loaded: "Loaded | None") -> "Policy":
 
 def _own_models(asked: str, loaded: "Loaded | None", environment: "Environment", dialect: str) -> list[str]:
     """The model of the body; where it names none, those of the policy's targets that speak the dialect."""
-    from farthing.policy.names import names_model
+    from farthing.domain.names import names_model
 
     if asked != "auto":
         return [asked]

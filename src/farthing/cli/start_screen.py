@@ -109,7 +109,7 @@ def _limit(budget: "Budget") -> str:
 
 
 def _pays(budget: "Budget", environment: "Environment") -> bool:
-    from farthing.policy.names import matches
+    from farthing.domain.names import matches
 
     wanted = budget.match.get("environment")
     return wanted is None or any(matches(pattern, environment.name) for pattern in wanted)

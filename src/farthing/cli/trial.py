@@ -67,7 +67,7 @@ def _key(store: "Store", policy: "Policy", environment: str, at_us: int) -> str:
 
 def _model(policy: "Policy", environment: "Environment", prices: "PriceBook") -> str:
     """A model that the environment may ask for in OpenAI's dialect; auto where none is sure to be served."""
-    from farthing.policy.names import names_model
+    from farthing.domain.names import names_model
 
     allow = environment.allow
     for target in policy.targets:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from farthing.config.schema import ConsumerGroup, EnvironmentSection
 from farthing.config.source import Source, environment_in_group_name
 from farthing.domain.errors import Problem
-from farthing.policy.names import nearest
+from farthing.domain.names import nearest
 from farthing.policy.rules import AtLimit, Environment, Group
 
 DEFAULT_ENVIRONMENT = "development"

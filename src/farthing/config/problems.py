@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from farthing.config.schema import PolicyFile
 from farthing.config.yaml_source import Document, Path, key_text
 from farthing.domain.errors import Problem
-from farthing.policy.names import nearest
+from farthing.domain.names import nearest
 
 _AFTER_A_COMMA = re.compile(r"[0-9]{3}([.][0-9]+)?")
 _KINDS = {

@@ -11,7 +11,7 @@ from farthing.config.problems import empty_values, lost_indentation, problem_at,
 from farthing.config.schema import PolicyFile
 from farthing.config.yaml_source import Document, Value, read_yaml
 from farthing.domain.errors import Problem
-from farthing.policy.names import nearest
+from farthing.domain.names import nearest
 
 # How people shorten the names of environments, in file names and group names.
 SHORT_NAMES = {

@@ -9,7 +9,7 @@ from farthing.config.schema import TargetSection
 from farthing.config.source import Source
 from farthing.config.yaml_source import Path
 from farthing.domain.errors import Problem
-from farthing.policy.names import nearest
+from farthing.domain.names import nearest
 from farthing.policy.reach import PROVIDER_ALIASES
 from farthing.policy.rules import Target
 from farthing.prices.override import Override

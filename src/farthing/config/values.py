@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSc
 from pydantic_core import PydanticCustomError
 
 from farthing.domain.money import BadAmount, nanodollars_from
+from farthing.domain.names import nearest
 from farthing.domain.period import Period
-from farthing.policy.names import nearest
 from farthing.policy.rules import RateLimit
 
 _PERCENT_MAX = 1000

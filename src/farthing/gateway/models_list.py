@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from farthing.domain.call import Identity
+from farthing.domain.names import is_pattern, names_model
 from farthing.engine.offers import FAMILY_PROVIDERS
-from farthing.policy.names import is_pattern, names_model
 from farthing.policy.rules import Policy, Target
 from farthing.prices.book import PriceBook
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from farthing.domain.names import matches, nearest
 from farthing.policy.finding import Finding, error, warning
-from farthing.policy.names import matches, nearest
 from farthing.policy.payers import FIXED_FACTS
 from farthing.policy.rules import AtLimit, Budget, Policy
 

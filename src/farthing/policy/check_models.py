@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from farthing.domain.names import is_pattern, names_model, nearest
 from farthing.policy.finding import Finding, error, warning
-from farthing.policy.names import is_pattern, names_model, nearest
 from farthing.policy.price_list import Prices
 from farthing.policy.reach import Reach
 from farthing.policy.rules import AtLimit, Environment, Otherwise, Policy, Target, Unpriced

@@ -1,6 +1,6 @@
 """Keep what can be worked out once for a policy, so that a decision is a few look-ups."""
 
-from farthing.policy.names import names_model
+from farthing.domain.names import names_model
 from farthing.policy.payers import Payers
 from farthing.policy.reach import Reach
 from farthing.policy.rules import AtLimit, Environment, Policy

@@ -4,9 +4,9 @@ import msgspec
 
 from farthing.domain.call import Call
 from farthing.domain.errors import Reason, Refusal
+from farthing.domain.names import names_model, nearest
 from farthing.policy.compiled import Compiled, compiled
 from farthing.policy.kinds import same_kind
-from farthing.policy.names import names_model, nearest
 from farthing.policy.payers import rate_window
 from farthing.policy.reach import Dearness, Reach, price_of
 from farthing.policy.rules import AtLimit, Candidate, Environment, Otherwise, Payer, Policy

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from farthing.domain.call import Call
+from farthing.domain.names import matches, names_model
 from farthing.domain.period import Window, window_of
-from farthing.policy.names import matches, names_model
 from farthing.policy.rules import AtLimit, Budget, Candidate, Environment, Payer, Policy, RateLimit
 
 # All calls that lack a fact share this one value of it.

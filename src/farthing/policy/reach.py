@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from farthing.domain.names import is_pattern, names_model
 from farthing.policy.kinds import HOME_PROVIDERS, may_offer
-from farthing.policy.names import is_pattern, names_model
 from farthing.policy.rules import Candidate, Environment, Policy, Target
 
 Dearness = Callable[[Target, str], int | None]

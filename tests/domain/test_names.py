@@ -2,7 +2,7 @@
 
 import pytest
 
-from farthing.policy.names import names_model, nearest
+from farthing.domain.names import names_model, nearest
 
 
 @pytest.mark.parametrize(
