@@ -74,7 +74,7 @@ def runtime_for(
     environ = dict(os.environ)
     with _lock:
         loaded = load_policy(policy, environ) if policy else None
-        rules = loaded.policy if loaded else _RULES
+        rules = _with_targets(loaded.policy) if loaded else _RULES
         name, warning = environment_of_process(environ, rules.environments, asked=environment)
         url = ledger or environ.get("FARTHING_LEDGER") or (loaded.ledger if loaded else None)
         url = url or (state_file_url(environ) if shared or name == "ci" else MEMORY)
@@ -124,6 +124,11 @@ def state_file_url(environ: Mapping[str, str]) -> str:
     except OSError as error:
         raise LedgerUnavailable(f"cannot make the folder {file.parent}: {error.strerror}") from error
     return f"sqlite:///{file}"
+
+
+def _with_targets(policy: Policy) -> Policy:
+    """A policy that names no target leaves the choice of a provider to the clients that are guarded."""
+    return policy if policy.targets else msgspec.structs.replace(policy, targets=_targets())
 
 
 def _book() -> PriceBook:
