@@ -12,6 +12,10 @@ Dearness = Callable[[Target, str], int | None]
 PROVIDER_ALIASES = {"gemini": "google", "x-ai": "xai", "mistralai": "mistral", "azure-openai": "azure"}
 
 
+# Callers may ask for any name, so what is remembered of names is bounded.
+_MODELS_REMEMBERED = 4_096
+
+
 class Reach:
     """The targets that one dialect family can use from one environment, in the order of the policy."""
 
@@ -27,6 +31,7 @@ class Reach:
         self.open_targets = tuple(target for target in self.targets if target.model is None)
         self._by_model: dict[str, list[Target]] = {}
         self._by_id: dict[str, Target] = {}
+        self._open_by_model: dict[str, tuple[Target, ...]] = {}
         for target in self.targets:
             if target.model is not None:
                 self._by_model.setdefault(target.model, []).append(target)
@@ -64,12 +69,20 @@ class Reach:
             for target in targets
         )
 
-    def _open_to(self, model: str) -> Iterator[Target]:
+    def _open_to(self, model: str) -> tuple[Target, ...]:
         """Targets without a model of their own that may have this one."""
-        home = HOME_PROVIDERS.get(self.family, "")
-        for target in self.open_targets:
-            if may_offer(home if stands_for_any(target) else target.billed_as, model):
-                yield target
+        targets = self._open_by_model.get(model)
+        if targets is None:
+            home = HOME_PROVIDERS.get(self.family, "")
+            targets = tuple(
+                target
+                for target in self.open_targets
+                if may_offer(home if stands_for_any(target) else target.billed_as, model)
+            )
+            if len(self._open_by_model) >= _MODELS_REMEMBERED:
+                self._open_by_model.clear()
+            self._open_by_model[model] = targets
+        return targets
 
     def _models_to_choose(self, environment: Environment) -> tuple[str, ...]:
         """Allowed models with a name of their own: those a downgrade may pick without being told."""

@@ -6,8 +6,6 @@ The garbage collector finds them, in any thread and in the middle of anything, s
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -24,22 +22,25 @@ class Abandoned(Protocol):
         ...
 
 
-_here = threading.local()
+class _Here(threading.local):
+    """How deep this thread is inside the ledger; tasks of one loop come and go in any order."""
+
+    depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
 
 
-@contextmanager
-def our_own_work() -> Iterator[None]:
-    """Mark that this thread is inside the ledger, where nothing else may enter it."""
-    _here.depth = getattr(_here, "depth", 0) + 1  # tasks of one loop come and go in any order
-    try:
-        yield
-    finally:
-        _here.depth -= 1
+# Marks that this thread is inside the ledger, where nothing else may enter it.
+our_own_work = _Here()
 
 
 def in_our_own_work() -> bool:
     """Whether this thread is inside the ledger now."""
-    return getattr(_here, "depth", 0) > 0
+    return our_own_work.depth > 0
 
 
 class _Sweeper:

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farthing.domain.call import Call, Identity
 from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.domain.period import Period, window_of
+from farthing.engine.call_ids import new_call_id
+from farthing.engine.terms import Terms
+from farthing.ledger.entries import account_name
+from farthing.policy.rules import AtLimit, Budget, Payer
+from farthing.policy.steering import Steering
 from farthing.sdk.abandoned import our_own_work
 from farthing.sdk.ci import run_cap
 from farthing.sdk.context import active_scopes
 from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
-    from farthing.domain.call import Call
     from farthing.engine.governor import Grant
-    from farthing.engine.terms import Terms
     from farthing.ledger.entries import Balance
-    from farthing.policy.rules import Budget
     from farthing.sdk.context import Scope
     from farthing.sdk.runtime import Runtime
     from farthing.wire.dialect import Request
@@ -91,8 +94,7 @@ class Desk:
         return self._runtime or self._open()
 
     def _open(self) -> "Runtime":
-        from farthing.policy.rules import AtLimit, Budget
-        from farthing.sdk.runtime import runtime_for
+        from farthing.sdk.runtime import runtime_for  # it loads prices and policies: at the first call
 
         wishes = self.wishes
         runtime = runtime_for(
@@ -120,8 +122,6 @@ class Desk:
     def _balance(self) -> "Balance | None":
         if self.wishes.limit_nanodollars is None:
             return None
-        from farthing.ledger.entries import account_name
-
         runtime = self.runtime
         assert self._budget is not None
         window = window_of(self._budget.period, runtime.governor.clock(), self._budget.zone, run=self._run)
@@ -134,9 +134,6 @@ class Desk:
 
         retry: how often the SDK has asked for the same before, as far as it says.
         """
-        from farthing.domain.call import Call, Identity
-        from farthing.engine.call_ids import new_call_id
-
         runtime, scopes = self.runtime, active_scopes()
         labels = self.wishes.labels
         for scope in scopes:
@@ -193,7 +190,7 @@ class Desk:
         """Hold the ceiling of a call; waits for money that calls in flight hold. Raises Refused."""
         terms = self._terms(asked)
         try:
-            with our_own_work():
+            with our_own_work:
                 grant = self.runtime.governor.authorize(
                     asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
                 )
@@ -206,7 +203,7 @@ class Desk:
         """Do as authorize does, without blocking the event loop."""
         terms = self._terms(asked)
         try:
-            with our_own_work():
+            with our_own_work:
                 grant = await self.runtime.governor.authorize_async(
                     asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
                 )
@@ -229,11 +226,7 @@ class Desk:
             _log.info("farthing: the output cap was lowered to %s tokens to fit the budget", grant.output_cap)
         return grant
 
-    def _terms(self, asked: Asked) -> "Terms":
-        from farthing.engine.terms import Terms
-        from farthing.policy.rules import AtLimit, Payer
-        from farthing.policy.steering import Steering
-
+    def _terms(self, asked: Asked) -> Terms:
         wishes, call = self.wishes, asked.call
         payers: list[Payer] = [scope.payer(call.at_us) for scope in asked.scopes]
         for budget in (self._budget, self._run_cap):

@@ -84,14 +84,14 @@ class Exchange:
         self._desk.count[0] -= 1
         for scope in self.asked.scopes:
             scope.calls -= 1
-        with our_own_work():
+        with our_own_work:
             self._desk.runtime.governor.forget(self.grant)
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────
 
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """Settle or void the call, and wait until that is durable."""
-        with our_own_work():
+        with our_own_work:
             booked = self.relay.end(ending, error=_told(error))
         self._tell_fences(booked)
 

@@ -6,14 +6,20 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
+import msgspec
+
 from farthing.domain.errors import BadRequest, FarthingError, Reason, Refusal, Refused
+from farthing.engine.outcomes import Ending
+from farthing.sdk.abandoned import settle_later, watch
+from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
 from farthing.sdk.errors import OF_LIMITS, GuardError
+from farthing.sdk.exchange import GATEWAY_HEADER, Exchange
+from farthing.sdk.paths import provider_of, surface_of
 
 if TYPE_CHECKING:
     import httpx2
 
     from farthing.sdk.desk import Asked, Desk
-    from farthing.sdk.exchange import Exchange
     from farthing.wire.surfaces import Surface
 
 
@@ -70,14 +76,10 @@ class _Guarding:
         self._keep = keep  # the client we stand in for closes its connections when it is collected
 
     def _surface(self, request: "httpx2.Request") -> "Surface | None":
-        from farthing.sdk.paths import surface_of
-
         path = request.url.raw_path.decode("ascii").partition("?")[0]
         return surface_of(request.method, path, self.desk.wishes.family)
 
     def _read(self, surface: "Surface", request: "httpx2.Request", body: bytes) -> "Asked":
-        from farthing.sdk.paths import provider_of
-
         provider = provider_of(request.url.host, self.desk.wishes.family)
         retry = request.headers.get("x-stainless-retry-count", "0")
         try:
@@ -91,7 +93,7 @@ class _Guarding:
                 )
             ) from error
 
-    def _outgoing(self, exchange: "Exchange", request: "httpx2.Request", body: bytes) -> "httpx2.Request":
+    def _outgoing(self, exchange: Exchange, request: "httpx2.Request", body: bytes) -> "httpx2.Request":
         """The request that was authorized; the very same one where nothing of it changed."""
         written = exchange.body()
         raw = request.url.raw_path.decode("ascii")
@@ -113,8 +115,6 @@ class _Guarding:
     ) -> "httpx2.Response":
         """Raise in the SDK's way, or answer that the call was blocked where the guard was told to."""
         if self.desk.wishes.on_limit == "stop" and asked is not None and refused.refusal.reason in OF_LIMITS:
-            from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
-
             blocked = blocked_answer(asked)
             if blocked is not None:
                 headers = {"content-type": blocked[1], BLOCKED_HEADER: refused.refusal.reason.value}
@@ -123,10 +123,8 @@ class _Guarding:
         return self._refuse(self._family, request, refused)
 
     def _is_gateways(
-        self, exchange: "Exchange", request: "httpx2.Request", response: "httpx2.Response"
+        self, exchange: Exchange, request: "httpx2.Request", response: "httpx2.Response"
     ) -> bool:
-        from farthing.sdk.exchange import GATEWAY_HEADER
-
         if GATEWAY_HEADER not in response.headers:
             return False
         self.desk.gateways.add(request.url.netloc.decode("ascii"))
@@ -135,8 +133,6 @@ class _Guarding:
 
     def _to_gateway(self, request: "httpx2.Request") -> "httpx2.Request":
         """Tell a gateway the labels, as it expects them; it keeps the books."""
-        import msgspec
-
         wishes = self.desk.wishes
         labels = dict(wishes.labels)
         if wishes.run:
@@ -145,7 +141,7 @@ class _Guarding:
             request.headers["x-metering-tags"] = msgspec.json.encode(labels).decode()
         return request
 
-    def _told(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
+    def _told(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
         """The provider's answer, with a word about what became of the call where that is not plain."""
         grant = exchange.grant
         if grant.model != exchange.call.facts.model:
@@ -168,7 +164,7 @@ class _Guarding:
 
     def _streamed(
         self,
-        exchange: "Exchange",
+        exchange: Exchange,
         response: "httpx2.Response",
         tap: "httpx2.SyncByteStream | httpx2.AsyncByteStream",
     ) -> "httpx2.Response":
@@ -219,8 +215,6 @@ class GuardTransport(_Guarding):
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot_open(error), None)
-        from farthing.sdk.exchange import Exchange
-
         exchange = Exchange(self.desk, asked, grant)
         try:
             outgoing = self._outgoing(exchange, request, body)
@@ -233,9 +227,7 @@ class GuardTransport(_Guarding):
             return response
         return self._pass(exchange, response)
 
-    def _pass(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
-        from farthing.engine.outcomes import Ending
-
+    def _pass(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = sync_tap(self._family)(exchange, response)
             return self._streamed(exchange, response, cast("httpx2.SyncByteStream", tap))
@@ -288,8 +280,6 @@ class AsyncGuardTransport(_Guarding):
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot_open(error), None)
-        from farthing.sdk.exchange import Exchange
-
         exchange = Exchange(self.desk, asked, grant)
         try:
             outgoing = self._outgoing(exchange, request, body)
@@ -302,9 +292,7 @@ class AsyncGuardTransport(_Guarding):
             return response
         return await self._pass(exchange, response)
 
-    async def _pass(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
-        from farthing.engine.outcomes import Ending
-
+    async def _pass(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = async_tap(self._family)(exchange, response)
             return self._streamed(exchange, response, cast("httpx2.AsyncByteStream", tap))
@@ -328,9 +316,7 @@ class AsyncGuardTransport(_Guarding):
 class _Tap:
     """A stream on its way to the caller; its last event waits for the settlement."""
 
-    def __init__(self, exchange: "Exchange", response: "httpx2.Response") -> None:
-        from farthing.sdk.abandoned import settle_later, watch
-
+    def __init__(self, exchange: Exchange, response: "httpx2.Response") -> None:
         self._exchange = exchange
         self._response = response
         self._is_over = False
@@ -351,8 +337,6 @@ class _SyncTap(_Tap):
         return self
 
     def __next__(self) -> bytes:
-        from farthing.engine.outcomes import Ending
-
         exchange = self._exchange
         if self._is_over:
             raise StopIteration
@@ -388,8 +372,6 @@ class _AsyncTap(_Tap):
         return self
 
     async def __anext__(self) -> bytes:
-        from farthing.engine.outcomes import Ending
-
         exchange = self._exchange
         if self._is_over:
             raise StopAsyncIteration

@@ -131,8 +131,7 @@ class Counts:
     def first(self, *names: str) -> int | None:
         """Read the first of these members that is reported; zero is reported, null is not."""
         for name in names:
-            count = self._count(name)
-            if count is not None:
+            if name in self._reported and (count := self._count(name)) is not None:
                 return count
         return None
 
@@ -146,13 +145,16 @@ class Counts:
 
     def within(self, *names: str) -> "Counts":
         """Go into the first of these members that is an object."""
-        inner = next((item for name in names if isinstance(item := self._reported.get(name), dict)), None)
-        return Counts(inner, self._answer)
+        for name in names:
+            inner = self._reported.get(name)
+            if isinstance(inner, dict):
+                return Counts(inner, self._answer)
+        return Counts(None, self._answer)
 
     def _count(self, name: str) -> int | None:
         value = self._reported.get(name)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and 0 <= value <= _COUNT_MAX):
+            return value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _COUNT_MAX:
