@@ -31,6 +31,7 @@ class Scope:
     def __init__(
         self,
         *,
+        fence: object,
         budget: "Budget",
         value: str | None,
         labels: Mapping[str, str],
@@ -40,6 +41,7 @@ class Scope:
         environment: str | None,
         on_spent: "Callable[[Scope, Balance], None] | None" = None,
     ) -> None:
+        self.fence = fence
         self.budget = budget
         self.value = value
         self.labels = labels
@@ -99,11 +101,21 @@ active_scopes = _active.get
 @contextmanager
 def inside(scope: Scope) -> Iterator[None]:
     """Run what follows inside a scope, and inside those around it."""
-    token = _active.set((*_active.get(), scope))
+    enter(scope)
     try:
         yield
     finally:
-        _active.reset(token)
+        leave(scope)
+
+
+def enter(scope: Scope) -> None:
+    """Put a scope inside those that are around this code."""
+    _active.set((*_active.get(), scope))
+
+
+def leave(scope: Scope) -> None:
+    """Take a scope away, wherever it stands: generators and their readers do not leave in order."""
+    _active.set(tuple(one for one in _active.get() if one is not scope))
 
 
 def carry(function: Callable[P, T]) -> Callable[P, T]:

@@ -1,18 +1,14 @@
 """A budget around code: every model call inside, however deep, is on it, and once spent it stays shut."""
 
-import asyncio
-import contextvars
 import functools
 import inspect
 import logging
-import random
-import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.domain.period import Period
@@ -24,22 +20,19 @@ from farthing.sdk.budgets_given import (
     period_given,
     share_given,
 )
-from farthing.sdk.context import FenceShut, Scope, active_scopes, inside
-from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
+from farthing.sdk.context import FenceShut, Scope, active_scopes, enter, inside, leave
+from farthing.sdk.errors import GuardError
 from farthing.sdk.instrument import instrument
 
 if TYPE_CHECKING:
     from farthing.ledger.entries import Balance
 
 Function = TypeVar("Function", bound=Callable[..., object])
-_RETRY_FIRST_S = 0.1
-_RETRY_MAX_S = 5.0
-_TRANSIENT = frozenset({408, 409, 429})
 _NO_VALUE = "(none)"
 _log = logging.getLogger("farthing")
-# What with statements have entered, innermost last; of this thread or task alone.
-_entered: contextvars.ContextVar[tuple[AbstractContextManager[None], ...]] = contextvars.ContextVar(
-    "farthing_entered", default=()
+_UNSEEN = (
+    "no model call inside %s could be metered: its clients are of no SDK known here, or they ran in threads "
+    "that were not given their work in farthing.carry()"
 )
 
 
@@ -48,7 +41,7 @@ class Fence:
 
     budget: dollars, as 0.50, "$5" or Decimal. model_fallback: takes the place of every dearer model.
     at_limit: clamp lowers the output cap of a call to what fits; refuse does not make the call.
-    max_retries: how often a function is run again after a transient error, as long as there is money.
+    max_retries: how often a function is run again after an error that may pass, while there is money.
     labels: stand on every call inside; those of an inner fence come on top.
     period: the budget is kept in the ledger file and shared by all processes; name it with name=.
     alert_at: from this share of the budget on, a log line and on_alert, once. kill_at: the share that
@@ -100,53 +93,58 @@ class Fence:
 
     def __enter__(self) -> Scope:
         scope = self._scope()
-        entered = self._around(scope)
-        entered.__enter__()
-        _entered.set((*_entered.get(), entered))
+        enter(scope)
         return scope
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        *outer, entered = _entered.get()
-        _entered.set(tuple(outer))
-        return entered.__exit__(kind, error, trace)
+    ) -> None:
+        scope = next((one for one in reversed(active_scopes()) if one.fence is self), None)
+        if scope is None:
+            _log.warning("farthing: %s was entered in another task or thread than it was left in", self)
+            return
+        leave(scope)
+        self._end(scope, error)
 
     async def __aenter__(self) -> Scope:
         return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self.__exit__(kind, error, trace)
+    ) -> None:
+        self.__exit__(kind, error, trace)
 
     # ── decorator ───────────────────────────────────────────────────────────────────────────────
 
     def guard(self, function: Function) -> Function:
-        """Put each run of a function inside this fence: plain, async, generators of both kinds, methods."""
-        if inspect.isasyncgenfunction(function):
-            return cast("Function", self._async_generator(function))
-        if inspect.iscoroutinefunction(function):
-            return cast("Function", self._coroutine(function))
-        if inspect.isgeneratorfunction(function):
-            return cast("Function", self._generator(function))
-        return cast("Function", self._plain(function))
+        """Put each run of a function inside this fence: plain, async, generators of both kinds, methods.
+
+        Raises GuardError for what is no function.
+        """
+        given: Any = function
+        if isinstance(given, staticmethod | classmethod):
+            return cast("Function", type(given)(self.guard(given.__func__)))
+        if isinstance(given, type) or not callable(given):
+            raise GuardError(f"{given!r} is no function; for a client there is farthing.guard(client, …)")
+        says_its_kind = inspect.isroutine(given) or isinstance(given, functools.partial)
+        called = given if says_its_kind else given.__call__
+        fenced: Callable[..., object]
+        if inspect.isasyncgenfunction(called):
+            fenced = self._async_generator(given)
+        elif inspect.iscoroutinefunction(called):
+            fenced = self._coroutine(given)
+        elif inspect.isgeneratorfunction(called):
+            fenced = self._generator(given)
+        else:
+            fenced = self._plain(given)
+        return cast("Function", fenced)
 
     def _plain(self, function: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(function)
         def fenced(*args: object, **kwargs: object) -> object:
             scope = self._scope(function)
-            with self._left(scope):
-                attempt = 0
-                while True:
-                    try:
-                        with inside(scope):
-                            return function(*args, **kwargs)
-                    except Exception as error:
-                        if not self._tries_again(scope, error, attempt):
-                            raise
-                    time.sleep(_pause_s(attempt))
-                    attempt += 1
+            with self._left(scope), inside(scope):
+                return self._run(functools.partial(function, *args, **kwargs))
 
         return fenced
 
@@ -156,39 +154,43 @@ class Fence:
         @functools.wraps(function)
         async def fenced(*args: object, **kwargs: object) -> object:
             scope = self._scope(function)
-            with self._left(scope):
-                attempt = 0
-                while True:
-                    try:
-                        with inside(scope):
-                            return await function(*args, **kwargs)
-                    except Exception as error:
-                        if not self._tries_again(scope, error, attempt):
-                            raise
-                    await asyncio.sleep(_pause_s(attempt))
-                    attempt += 1
+            with self._left(scope), inside(scope):
+                return await self._run_async(functools.partial(function, *args, **kwargs))
 
         return fenced
+
+    # Generators are inside only while they run, not while their readers do. What a reader has seen cannot
+    # be taken back, so they are run again only until their first value.
 
     def _generator(
         self, function: Callable[..., Generator[object, object, object]]
     ) -> Callable[..., Generator[object, object, object]]:
         @functools.wraps(function)
         def fenced(*args: object, **kwargs: object) -> Generator[object, object, object]:
-            scope = self._scope(function)
-            with self._left(scope):
+            steps: Generator[object, object, object]
+
+            def begin() -> object:
+                nonlocal steps
                 steps = function(*args, **kwargs)
-                sent: object = None
-                try:
-                    while True:
-                        try:
-                            with inside(scope):  # only while it runs, not while its reader does
-                                value = steps.send(sent)
-                        except StopIteration as end:
-                            return end.value
-                        sent = yield value
-                finally:
-                    steps.close()
+                return next(steps)
+
+            scope = self._scope(function)
+            step: Callable[[], object] = functools.partial(self._run, begin)
+            with self._left(scope):
+                while True:
+                    try:
+                        with inside(scope):
+                            value = step()
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        step = functools.partial(steps.send, (yield value))
+                    except GeneratorExit:
+                        with inside(scope):
+                            steps.close()
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 - it belongs to the generator, as with yield from
+                        step = functools.partial(steps.throw, thrown)
 
         return fenced
 
@@ -197,22 +199,53 @@ class Fence:
     ) -> Callable[..., AsyncGenerator[object, object]]:
         @functools.wraps(function)
         async def fenced(*args: object, **kwargs: object) -> AsyncGenerator[object, object]:
-            scope = self._scope(function)
-            with self._left(scope):
+            steps: AsyncGenerator[object, object]
+
+            async def begin() -> object:
+                nonlocal steps
                 steps = function(*args, **kwargs)
-                sent: object = None
-                try:
-                    while True:
-                        try:
-                            with inside(scope):
-                                value = await steps.asend(sent)
-                        except StopAsyncIteration:
-                            return
-                        sent = yield value
-                finally:
-                    await steps.aclose()
+                return await anext(steps)
+
+            scope = self._scope(function)
+            step: Callable[[], Awaitable[object]] = functools.partial(self._run_async, begin)
+            with self._left(scope):
+                while True:
+                    try:
+                        with inside(scope):
+                            value = await step()
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = functools.partial(steps.asend, (yield value))
+                    except GeneratorExit:
+                        with inside(scope):
+                            await steps.aclose()
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 - it belongs to the generator
+                        step = functools.partial(steps.athrow, thrown)
 
         return fenced
+
+    def _run(self, function: Callable[[], object]) -> object:
+        if not self._retries:
+            return function()
+        from tenacity import Retrying
+
+        from farthing.sdk.retries import repeated
+
+        return repeated(Retrying, self._retries)(function)
+
+    async def _run_async(self, function: Callable[[], Awaitable[object]]) -> object:
+        if not self._retries:
+            return await function()
+        from tenacity import AsyncRetrying
+
+        from farthing.sdk.retries import repeated
+
+        async def attempt() -> object:
+            return await function()
+
+        return await repeated(AsyncRetrying, self._retries)(attempt)
 
     # ── one run ─────────────────────────────────────────────────────────────────────────────────
 
@@ -229,6 +262,7 @@ class Fence:
         if around and (self._ledger or around[-1].ledger) != around[-1].ledger:
             raise GuardError("a fence inside another keeps its books in the same ledger; leave out ledger=")
         return Scope(
+            fence=self,
             budget=Budget(
                 name=name,
                 limit_nanodollars=self._limit,
@@ -245,35 +279,26 @@ class Fence:
             on_spent=None if self._alert is None else self._spent,
         )
 
-    def _around(self, scope: Scope) -> AbstractContextManager[None]:
-        @contextmanager
-        def both() -> Generator[None, None, None]:
-            with self._left(scope), inside(scope):
-                yield
-
-        return both()
-
     @contextmanager
     def _left(self, scope: Scope) -> Generator[None, None, None]:
-        """See to what leaving means: a swallowed refusal is raised again, a run without calls is told."""
         try:
             yield
         except FenceShut as shut:
-            exceeded = scope.exceeded()
-            if exceeded is None:
-                raise  # it belongs to a fence around this one
-            raise exceeded from shut
+            self._end(scope, shut)
+            raise  # it belongs to a fence around this one
+        self._end(scope, None)
+
+    def _end(self, scope: Scope, error: BaseException | None) -> None:
+        """See to what leaving means: a swallowed refusal is raised again, a run without calls is told."""
+        if error is not None and not isinstance(error, FenceShut):
+            return
         exceeded = scope.exceeded()
         if exceeded is not None:
-            raise exceeded
-        if scope.calls == 0:
-            told = f"farthing: no model call inside {scope.budget.name} could be metered"
+            raise exceeded from error
+        if scope.calls == 0 and error is None:
             if self._strict:
-                raise GuardError(told)
-            _log.warning(told)
-
-    def _tries_again(self, scope: Scope, error: Exception, attempt: int) -> bool:
-        return attempt < self._retries and scope.shut is None and _is_transient(error)
+                raise GuardError(_UNSEEN % scope.budget.name)
+            _log.warning("farthing: " + _UNSEEN, scope.budget.name)
 
     def _spent(self, scope: Scope, balance: "Balance") -> None:
         """Tell once for each account that its alert share is reached."""
@@ -285,22 +310,3 @@ class Fence:
         _log.warning("farthing: %s", told)
         if self._on_alert is not None:
             self._on_alert(Decimal(balance.settled) / NANODOLLARS_PER_DOLLAR)
-
-
-def _is_transient(error: Exception) -> bool:
-    """Whether running again may help: time-outs, lost connections, a busy provider; never a refusal."""
-    if isinstance(error, CallRefused | GuardError | BudgetExceeded):
-        return False
-    if isinstance(error, TimeoutError | ConnectionError):
-        return True
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"APIConnectionError", "TimeoutException", "TransportError"}:
-        return True
-    status = getattr(error, "status_code", None) or getattr(error, "code", None)
-    return isinstance(status, int) and (status in _TRANSIENT or status >= 500)
-
-
-def _pause_s(attempt: int) -> float:
-    """Longer after each attempt, and never the same for two callers."""
-    most: float = min(_RETRY_MAX_S, _RETRY_FIRST_S * 2**attempt)
-    return most * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
