@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import (
     Answer,
@@ -41,6 +42,10 @@ owners = st.sampled_from(["us", "them"])
 hours = st.integers(0, 3).map(lambda hour: NOON_US + hour * HOUR_US)
 amounts = st.integers(0, 400)
 labels = st.dictionaries(st.sampled_from(["feature", "branch"]), st.sampled_from(["a", "b"]))
+# What a stop may name here; most name one of several things, so that many calls go on.
+matches = st.sampled_from(
+    [{}, {"model": "big"}, {"model": "small"}, {"label:feature": "a"}, {"run": "r1"}, {"workflow": "tokens"}]
+)
 
 
 @st.composite
@@ -140,6 +145,21 @@ class AnySequence(RuleBasedStateMachine):
             after = {balance.account: balance for balance in self.memory.balances()}
             for name, balance in after.items():  # I4
                 assert (balance.settled, balance.held) == (before[name].settled, before[name].held)
+
+    @rule(match=matches, at_us=hours)
+    def stop(self, match: dict[str, str], at_us: int) -> None:
+        stop_id = f"stop_{len(self.memory.stops())}"
+        for store in (self.memory, self.sqlite):
+            store.add_stop(Stop(stop_id=stop_id, match=match, reason="test", by="us", at_us=at_us))
+
+    @rule(number=st.integers(0, 5), at_us=hours)
+    def resume(self, number: int, at_us: int) -> None:
+        lifted = [
+            store.resume(f"stop_{number}", at_us=at_us, by="us", reason="")
+            for store in (self.memory, self.sqlite)
+        ]
+        assert lifted[0] == lifted[1]
+        assert self.memory.stops() == self.sqlite.stops()
 
     def remember(self, operation: Operation, answer: Answer) -> None:
         if isinstance(answer, Held):

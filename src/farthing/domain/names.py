@@ -1,4 +1,4 @@
-"""Match model names: exactly, by pattern, or as a dated snapshot of a name."""
+"""Match names: models exactly, by pattern or as a dated snapshot; everything else exactly or by pattern."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ _SNAPSHOT = r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|00\d|latest))?"
 
 
 def names_model(pattern: str, model: str) -> bool:
-    """Tell whether an entry of the policy names a model.
+    """Tell whether a name or pattern names a model.
 
     "gpt-4o-mini" names itself and its snapshots such as gpt-4o-mini-2024-07-18; "gpt-4o" does not
     name gpt-4o-mini; in "claude-*" the star stands for any text. Letter case does not matter: prices
@@ -22,12 +22,12 @@ def names_model(pattern: str, model: str) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Tell whether an entry stands for many names."""
+    """Tell whether a name stands for many."""
     return "*" in name
 
 
 def matches(pattern: str, value: str) -> bool:
-    """Tell whether a name or pattern of the policy stands for a value that is not a model."""
+    """Tell whether a name or pattern stands for a value that is not a model."""
     return pattern == value or ("*" in pattern and _starred(pattern).fullmatch(value) is not None)
 
 

@@ -16,7 +16,7 @@ from farthing.engine.call_ids import new_call_id
 from farthing.engine.counting import count_input
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
 from farthing.engine.outcomes import Exchange, booking, owed
-from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for
+from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for, stopped
 from farthing.engine.terms import NO_TERMS, Freed, Terms
 from farthing.ledger.committer import Committer
 from farthing.ledger.entries import (
@@ -31,6 +31,7 @@ from farthing.ledger.entries import (
     Record,
     Settle,
     Short,
+    Stopped,
     Tight,
     Unit,
     Void,
@@ -228,6 +229,10 @@ class Governor:
 
     def _granted(self, prepared: _Prepared, answer: Answer, provider_hint: str | None) -> Grant:
         call = prepared.call
+        if isinstance(answer, Stopped):
+            refusal = stopped(answer.stop)
+            self._memory.remember(call, refusal, provider_hint)
+            raise Refused(refusal, call.call_id)
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
             self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
@@ -405,6 +410,7 @@ class Governor:
             owner=self.committer.owner,
             facts=self._entry_facts(grant.call),
             offers=(msgspec.structs.replace(offer, claims=passed),),
+            made=True,
         )
 
     @property

@@ -173,6 +173,7 @@ def offer_of(
         raise BadRequest(
             f"this request could cost {dollars(money.at(full))}; lower its output cap or number of choices"
         )
+    billed = quoted.price is not None and not quoted.price.free
     return Offer(
         target=candidate.target.id,
         provider=candidate.target.provider,
@@ -183,14 +184,8 @@ def offer_of(
             Unit.TOKENS: Need(quoted.input_tokens, 1_000_000 * facts.choices),
             Unit.CALLS_OPEN: Need(1),
         },
-        claims=_claims(
-            call,
-            candidate,
-            environment,
-            policy,
-            also,
-            billed=quoted.price is not None and not quoted.price.free,
-        ),
+        claims=_claims(call, candidate, environment, policy, also, billed=billed),
+        unpaid=() if billed else _budgets(call, candidate, policy, also),
         output_full=full,
         output_floor=floor,
         price_version=quoted.price.version if quoted.price else None,
@@ -208,6 +203,10 @@ def _output_range(call: Call, quoted: Quote, environment: Environment) -> tuple[
     if facts.thinking_tokens is not None:
         floor = max(floor, facts.thinking_tokens + OUTPUT_FLOOR)
     return full, min(floor, full) if facts.cappable else full
+
+
+def _budgets(call: Call, candidate: Candidate, policy: Policy, also: tuple[Payer, ...]) -> tuple[str, ...]:
+    return tuple([payer.budget.name for payer in (*payers(call, policy, candidate), *also)])
 
 
 def _claims(

@@ -9,6 +9,7 @@ from farthing.domain.call import Call, RequestFacts
 from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc
+from farthing.domain.stop import Stop
 from farthing.ledger.entries import Offer, Short, Unit
 from farthing.policy.rules import Environment
 
@@ -69,6 +70,15 @@ def ledger_unavailable(error: LedgerUnavailable) -> Refusal:
         message=f"the ledger cannot answer ({error}), so no money can be held for this call",
         fix="try again; see  farthing doctor  on the host of the gateway",
         retry_after_s=1,
+    )
+
+
+def stopped(stop: Stop) -> Refusal:
+    """Say what somebody stopped, and how the stop is lifted."""
+    return Refusal(
+        reason=Reason.STOPPED,
+        message=str(stop),
+        fix=f"farthing resume {stop.stop_id}  lifts the stop, for whoever may",
     )
 
 

@@ -19,25 +19,14 @@ from farthing.ledger.entries import (
     Renew,
     Settle,
     SettleDead,
-    Short,
-    Tight,
     Unit,
     Unknown,
     Void,
     shared_account_name,
 )
-from farthing.ledger.granting import (
-    Grant,
-    first_that_fits,
-    need_of,
-    needed_at,
-    shortage,
-    waiting_helps,
-    would_refuse,
-)
+from farthing.ledger.holding import hold_call
 from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
-
 
 _NO_MEASURES = Measures()
 
@@ -45,6 +34,11 @@ _NO_MEASURES = Measures()
 def calls_of(operations: Iterable[Operation]) -> list[str]:
     """Name the calls whose drafts and entries a batch needs on its page."""
     return [operation.call_id for operation in operations if not isinstance(operation, SettleDead | Renew)]
+
+
+def holds_any(operations: Iterable[Operation]) -> bool:
+    """Whether a batch needs the live stops on its page."""
+    return any(isinstance(operation, Hold) for operation in operations)
 
 
 def dead_owners_of(operations: Iterable[Operation]) -> list[str]:
@@ -90,7 +84,7 @@ def apply_batch(operations: Sequence[Operation], page: Page) -> list[Answer]:
 def _apply(operation: Operation, page: Page) -> Answer:
     match operation:
         case Hold():
-            return _hold(operation, page)
+            return hold_call(operation, page)
         case Settle():
             return _settle(operation, page)
         case Void():
@@ -107,107 +101,6 @@ def _apply(operation: Operation, page: Page) -> Answer:
             assert_never(operation)
 
 
-# ── hold ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _hold(hold: Hold, page: Page) -> Answer:
-    draft = page.drafts.get(hold.call_id)
-    if draft is not None:
-        return _held(draft, page)
-    entry = page.entries.get((hold.call_id, False))
-    if entry is not None:
-        return _first_answer(entry, page)
-    if not hold.offers:
-        return Unknown(call_id=hold.call_id)
-    grant = first_that_fits(hold.offers, page.account_for)
-    if hold.tentative and grant != Grant(0, hold.offers[0].output_full):
-        return Tight(call_id=hold.call_id)
-    if hold.waits and waiting_helps(hold.offers, grant, page.account_for):
-        return Tight(call_id=hold.call_id)
-    if grant is None:
-        return _refuse(hold, page)
-    offer = hold.offers[grant.offer]
-    needed = needed_at(offer, grant.output_cap)
-    payers = [(claim, page.account_for(claim)) for claim in offer.claims]
-    amounts = {account.account: needed[claim.unit] for claim, account in payers}
-    draft = Draft(
-        call_id=hold.call_id,
-        at_us=hold.at_us,
-        owner=hold.owner,
-        facts=hold.facts,
-        offer=grant.offer,
-        target=offer.target,
-        provider=offer.provider,
-        model=offer.model,
-        ceiling_nanodollars=need_of(offer, Unit.NANODOLLARS).at(grant.output_cap),
-        amounts=tuple(amounts.items()),
-        output_cap=grant.output_cap,
-        clamped=grant.output_cap < offer.output_full,
-        reason=offer.reason,
-        rules=offer.rules,
-        price_version=offer.price_version,
-        would_refuse=would_refuse(offer, grant.output_cap, page.account_for),
-    )
-    for claim, account in payers:
-        account.limit = claim.limit
-    page.open(draft)
-    return _held(draft, page)
-
-
-def _held(draft: Draft, page: Page) -> Held:
-    return Held(
-        call_id=draft.call_id,
-        offer=draft.offer,
-        output_cap=draft.output_cap,
-        clamped=draft.clamped,
-        ceiling_nanodollars=draft.ceiling_nanodollars,
-        balances=page.balances(draft.amounts),
-        would_refuse=draft.would_refuse,
-    )
-
-
-def _first_answer(entry: EntryRow, page: Page) -> Held | Short | Booked:
-    """What a hold was answered when it was first asked for; its call has ended since."""
-    details = entry.details
-    if details.short is not None:
-        return details.short
-    if entry.outcome in (Outcome.REFUSED, Outcome.CACHED):
-        return _booked(entry, page, already=True)
-    return Held(
-        call_id=entry.call_id,
-        offer=details.offer,
-        output_cap=details.output_cap,
-        clamped=details.clamped,
-        ceiling_nanodollars=entry.ceiling_nanodollars,
-        balances=page.balances(entry.booked),
-        would_refuse=details.would_refuse,
-    )
-
-
-def _refuse(hold: Hold, page: Page) -> Short:
-    short_of = shortage(hold.offers, page.account_for)
-    account = page.account_for(short_of.claim)
-    account.limit = short_of.claim.limit
-    short = Short(
-        call_id=hold.call_id,
-        balance=account.balance(),
-        needed=short_of.needed,
-        final=short_of.final,
-        reason=short_of.reason,
-    )
-    page.write(
-        EntryRow(
-            call_id=hold.call_id,
-            at_us=hold.at_us,
-            written_at_us=hold.at_us,
-            outcome=Outcome.REFUSED,
-            measures=Measures(refused=1),
-            details=Details(facts=hold.facts, reason=short.reason, short=short),
-        )
-    )
-    return short
-
-
 # ── settle, correct, void ───────────────────────────────────────────────────────────────────────
 
 
@@ -217,15 +110,15 @@ def _settle(settle: Settle, page: Page) -> Booked | Unknown:
         page.close(draft)
         entry = _settled(draft, settle, page)
         page.write(entry)
-        return _booked(entry, page)
+        return page.booked(entry)
     first = page.entries.get((settle.call_id, False))
     if first is None:
         return Unknown(call_id=settle.call_id)
     if not first.assumed or settle.assumed or (settle.call_id, True) in page.entries:
-        return _booked(first, page, already=True)
+        return page.booked(first, already=True)
     correction = _correction(first, settle, page)
     page.write(correction, replaces=first)
-    return msgspec.structs.replace(_booked(first, page, already=True), corrected=True)
+    return msgspec.structs.replace(page.booked(first, already=True), corrected=True)
 
 
 def _settled(draft: Draft, settle: Settle, page: Page) -> EntryRow:
@@ -369,7 +262,7 @@ def _void(void: Void, page: Page) -> Booked | Done | Unknown:
     draft = page.drafts.get(void.call_id)
     if draft is None:
         first = page.entries.get((void.call_id, False))
-        return Unknown(call_id=void.call_id) if first is None else _booked(first, page, already=True)
+        return Unknown(call_id=void.call_id) if first is None else page.booked(first, already=True)
     page.close(draft)
     if void.forget:
         return Done(1)
@@ -398,7 +291,7 @@ def _void(void: Void, page: Page) -> Booked | Done | Unknown:
         ),
     )
     page.write(entry)
-    return _booked(entry, page)
+    return page.booked(entry)
 
 
 # ── record ──────────────────────────────────────────────────────────────────────────────────────
@@ -407,10 +300,10 @@ def _void(void: Void, page: Page) -> Booked | Done | Unknown:
 def _record(record: Record, page: Page) -> Held | Booked:
     first = page.entries.get((record.call_id, False))
     if first is not None:
-        return _booked(first, page, already=True)
+        return page.booked(first, already=True)
     draft = page.drafts.get(record.call_id)
     if draft is not None:
-        return _held(draft, page)  # it is open: only a settlement or a void ends it
+        return page.held(draft)  # it is open: only a settlement or a void ends it
     refused = record.outcome is Outcome.REFUSED
     entry = EntryRow(
         call_id=record.call_id,
@@ -426,15 +319,4 @@ def _record(record: Record, page: Page) -> Held | Booked:
         details=Details(facts=record.facts, reason=record.reason, rules=record.rules, status=record.status),
     )
     page.write(entry)
-    return _booked(entry, page)
-
-
-def _booked(entry: EntryRow, page: Page, *, already: bool = False) -> Booked:
-    correction = page.entries.get((entry.call_id, True))
-    return Booked(
-        call_id=entry.call_id,
-        outcome=entry.outcome,
-        cost_nanodollars=entry.measures.cost + (correction.measures.cost if correction else 0),
-        balances=page.balances(entry.booked),
-        already=already,
-    )
+    return page.booked(entry)

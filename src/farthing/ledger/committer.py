@@ -95,10 +95,11 @@ class Committer:
         return _bury_the_dead(self._store, self._clock())
 
     def stop(self) -> None:
-        """Commit what is queued, settle what this process still holds as assumed, and end the thread."""
-        line = self._lines.pop(os.getpid(), None)
-        if line is not None:
-            line.stop()
+        """Commit what is queued, settle what this process still holds as assumed, and end the thread.
+
+        What is asked for later is told so at once: a thread that is started while Python shuts down never runs.
+        """
+        self._line().stop()
 
     def _line(self) -> "_Line":
         line = self._lines.get(os.getpid())

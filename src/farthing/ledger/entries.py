@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from farthing.domain.money import TOKENS_PER_MILLION, divide_up
+from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
 
 
@@ -82,6 +83,8 @@ class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
     The store grants the largest output cap between output_floor and output_full that fits every
     account. Where a call has no output, both are 0.
+
+    unpaid: budgets whose call it is although they need not pay for it, because it is free.
     """
 
     target: str
@@ -94,6 +97,7 @@ class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     price_version: str | None = None
     reason: str = "as_asked"  # why this offer: as_asked, downgraded, routed ...
     rules: tuple[str, ...] = ()
+    unpaid: tuple[str, ...] = ()
 
 
 class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,6 +142,7 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
         remember nothing, because the asker comes back with tighter bounds.
     waits: where calls in flight hold what this one would get more from, answer Tight likewise,
         because the asker comes back when some of them have ended.
+    made: the call went out while the ledger was away; no stop can refuse it any more.
     """
 
     call_id: str
@@ -147,6 +152,7 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     offers: tuple[Offer, ...]
     tentative: bool = False
     waits: bool = False
+    made: bool = False
 
 
 class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
@@ -274,6 +280,13 @@ class Short(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     reason: str = "budget_exceeded"
 
 
+class Stopped(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """Not granted, nothing taken: somebody stopped calls like this one."""
+
+    call_id: str
+    stop: Stop
+
+
 class Tight(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A hold that was tentative or waits got nothing yet; nothing was taken, written or remembered."""
 
@@ -307,7 +320,7 @@ class Unknown(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     call_id: str
 
 
-Answer = Held | Short | Tight | Booked | Done | Unknown
+Answer = Held | Short | Stopped | Tight | Booked | Done | Unknown
 
 
 class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from itertools import islice
 
 import msgspec
 
+from farthing.domain.stop import Stop
 from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of, new_values
 from farthing.ledger.entries import (
     Answer,
@@ -50,6 +51,7 @@ class MemoryStore:
         self._owners: dict[str, Owner] = {}
         self._keys: dict[str, KeyRow] = {}
         self._facts: dict[str, str] = {}
+        self._stops: dict[str, Stop] = {}
         self._marks: dict[tuple[str, str], int | None] = {}
         _stores.add(self)
 
@@ -73,6 +75,8 @@ class MemoryStore:
         lines = [(call_id, correction) for call_id in calls for correction in (False, True)]
         entries = [self._entries[line] for line in lines if line in self._entries]
         page = Page(drafts=drafts, entries=entries, rollups=self._rollups)
+        if self._stops:
+            page.stops = self.stops(live=True)[::-1]
         for name in accounts_of(operations, page):
             if name in self._accounts:
                 page.accounts[name] = msgspec.structs.replace(self._accounts[name])
@@ -263,6 +267,28 @@ class MemoryStore:
                 return False
             self._keys[key_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
             return True
+
+    def add_stop(self, stop: Stop) -> None:
+        """Refuse every call that matches, until the stop is lifted."""
+        with self._lock:
+            self._stops[stop.stop_id] = stop
+
+    def resume(self, stop_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """Lift a stop; False where there is none or it was lifted before."""
+        with self._lock:
+            stop = self._stops.get(stop_id)
+            if stop is None or not stop.is_live:
+                return False
+            self._stops[stop_id] = msgspec.structs.replace(
+                stop, resumed_at_us=at_us, resumed_by=by, resumed_reason=reason
+            )
+            return True
+
+    def stops(self, *, live: bool = False) -> list[Stop]:
+        """Every stop there ever was, or those that refuse calls now; newest first."""
+        with self._lock:
+            kept = [stop for stop in self._stops.values() if stop.is_live or not live]
+        return sorted(kept, key=lambda stop: (stop.at_us, stop.stop_id), reverse=True)
 
     def remember(self, name: str, value: str) -> str:
         """Keep a fact under a name for good; returns what was kept first."""

@@ -1,16 +1,19 @@
 """The rows a batch touches: accounts, drafts of open calls, entries. A store loads and flushes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import (
     OTHER_VALUES,
     Balance,
+    Booked,
     Claim,
     Entry,
     EntryFacts,
+    Held,
     OpenHold,
     Outcome,
     Renew,
@@ -123,6 +126,7 @@ class Details(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults
     would_refuse: tuple[str, ...] = ()
     cost_asked_known: bool = False
     short: Short | None = None
+    stopped: Stop | None = None
 
 
 class EntryRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -202,6 +206,7 @@ class Page:
     writes opened, closed, written, rollups, renewed, forgotten, and the accounts of used_accounts().
 
     values: how many values of a (budget, window) have an account, for those that new_values names.
+    stops: those that are live, oldest first.
     rollups: the sums that the batch adds to; sums of its own unless given.
     """
 
@@ -217,6 +222,7 @@ class Page:
         self.drafts = {draft.call_id: draft for draft in drafts}
         self.entries = {(entry.call_id, entry.correction): entry for entry in entries}
         self.values: dict[tuple[str, str], int] = {}
+        self.stops: Sequence[Stop] = ()
         self.opened: dict[str, Draft] = {}
         self.closed: set[str] = set()
         self.written: list[EntryRow] = []
@@ -289,6 +295,29 @@ class Page:
             measures=entry.measures,
             priced=entry.outcome is Outcome.SETTLED and entry.details.facts.cost_tracked,
             replaces_nanodollars=None if replaces is None else replaces.measures.cost,
+        )
+
+    def held(self, draft: Draft) -> Held:
+        """What is held for an open call, and the accounts at this moment."""
+        return Held(
+            call_id=draft.call_id,
+            offer=draft.offer,
+            output_cap=draft.output_cap,
+            clamped=draft.clamped,
+            ceiling_nanodollars=draft.ceiling_nanodollars,
+            balances=self.balances(draft.amounts),
+            would_refuse=draft.would_refuse,
+        )
+
+    def booked(self, entry: EntryRow, *, already: bool = False) -> Booked:
+        """What stands in the books for a call, its correction applied."""
+        correction = self.entries.get((entry.call_id, True))
+        return Booked(
+            call_id=entry.call_id,
+            outcome=entry.outcome,
+            cost_nanodollars=entry.measures.cost + (correction.measures.cost if correction else 0),
+            balances=self.balances(entry.booked),
+            already=already,
         )
 
     def balances(self, amounts: Iterable[tuple[str, int]]) -> tuple[Balance, ...]:

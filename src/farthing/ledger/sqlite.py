@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farthing.domain.errors import LedgerUnavailable
-from farthing.ledger import sqlite_marks, sqlite_questions, sqlite_verify
-from farthing.ledger.booking import apply_batch
+from farthing.domain.stop import Stop
+from farthing.ledger import sqlite_marks, sqlite_questions, sqlite_stops, sqlite_verify
+from farthing.ledger.booking import apply_batch, holds_any
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -58,6 +59,8 @@ class SqliteStore:
             return []
         with self._writing() as connection:
             page = read_page(connection, operations)
+            if holds_any(operations):
+                page.stops = sqlite_stops.live_stops(connection)
             answers = apply_batch(operations, page)
             write_page(connection, page)
         return answers
@@ -151,6 +154,22 @@ class SqliteStore:
         """Revoke a key; False where there is none or it was revoked before."""
         with self._writing() as connection:
             return sqlite_questions.revoke_key(connection, key_id, at_us)
+
+    def add_stop(self, stop: Stop) -> None:
+        """Refuse every call that matches, in every process, until the stop is lifted."""
+        with self._writing() as connection:
+            sqlite_stops.add_stop(connection, stop)
+
+    def resume(self, stop_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """Lift a stop; False where there is none or it was lifted before."""
+        with self._writing() as connection:
+            return sqlite_stops.resume(connection, stop_id, at_us, by, reason)
+
+    def stops(self, *, live: bool = False) -> list[Stop]:
+        """Every stop there ever was, or those that refuse calls now; newest first."""
+        with self._asking() as connection:
+            stops = sqlite_stops.all_stops(connection)
+        return [stop for stop in stops if stop.is_live or not live]
 
     def remember(self, name: str, value: str) -> str:
         """Keep a fact under a name for good; returns what was kept first."""

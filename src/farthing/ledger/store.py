@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from farthing.domain.errors import LedgerUnavailable
+from farthing.domain.stop import Stop
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -39,6 +40,7 @@ class Store(Protocol):
     4. A settlement is never refused, even late. One that was assumed takes one correction.
     5. A refusal consumes nothing of any account.
     6. Balances and roll-ups equal the sums of the entries.
+    7. No hold is granted that matches a live stop, from the moment add_stop returns, in any process.
     """
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
@@ -129,6 +131,20 @@ class Store(Protocol):
 
     def revoke_key(self, key_id: str, at_us: int) -> bool:
         """Revoke a key; False where there is none or it was revoked before."""
+        ...
+
+    # Stops, and what is told once.
+
+    def add_stop(self, stop: Stop) -> None:
+        """Refuse every call that matches, until the stop is lifted; calls in flight settle as ever."""
+        ...
+
+    def resume(self, stop_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """Lift a stop; False where there is none or it was lifted before."""
+        ...
+
+    def stops(self, *, live: bool = False) -> list[Stop]:
+        """Every stop there ever was, or those that refuse calls now; newest first."""
         ...
 
     def remember(self, name: str, value: str) -> str:
