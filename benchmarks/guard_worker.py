@@ -26,23 +26,25 @@ Call = Callable[..., Any]
 
 
 def tokenfence(client: openai.OpenAI, _: str) -> Call:
-    from tokenfence import guard
+    from tokenfence import guard  # type: ignore[import-not-found]
 
-    return guard(client, budget=DOLLARS, on_limit="raise").chat.completions.create
+    create: Call = guard(client, budget=DOLLARS, on_limit="raise").chat.completions.create
+    return create
 
 
 def backstop(client: openai.OpenAI, _: str) -> Call:
-    from backstop import Backstop, BackstopConfig
+    from backstop import Backstop, BackstopConfig  # type: ignore[import-not-found]
 
     wrapped = Backstop.wrap(
         client, budget=10**12, budget_usd=Decimal(DOLLARS), config=BackstopConfig(initial_concurrency=4)
     )
-    return wrapped.chat.completions.create
+    create: Call = wrapped.chat.completions.create
+    return create
 
 
 def floe(client: openai.OpenAI, _: str) -> Call:
-    from floe_guard import BudgetGuard
-    from floe_guard.integrations.openai import guarded_completion
+    from floe_guard import BudgetGuard  # type: ignore[import-not-found]
+    from floe_guard.integrations.openai import guarded_completion  # type: ignore[import-not-found]
 
     guard = BudgetGuard(limit_usd=float(DOLLARS))
     return lambda **request: guarded_completion(guard, client, **request)
