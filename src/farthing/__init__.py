@@ -3,17 +3,28 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from farthing.sdk.branch import branch_name
     from farthing.sdk.context import carry
     from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
     from farthing.sdk.fence import Fence
     from farthing.sdk.guard import guard
 
-__all__ = ["BudgetExceeded", "CallRefused", "Fence", "GuardError", "__version__", "carry", "guard"]
+__all__ = [
+    "BudgetExceeded",
+    "CallRefused",
+    "Fence",
+    "GuardError",
+    "__version__",
+    "branch_name",
+    "carry",
+    "guard",
+]
 __version__ = "0.1.0"
 
 _ROOMS = {
     "guard": "farthing.sdk.guard",
     "Fence": "farthing.sdk.fence",
+    "branch_name": "farthing.sdk.branch",
     "carry": "farthing.sdk.context",
     "BudgetExceeded": "farthing.sdk.errors",
     "CallRefused": "farthing.sdk.errors",
