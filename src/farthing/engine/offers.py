@@ -7,7 +7,6 @@ import msgspec
 from farthing.domain.call import Call
 from farthing.domain.errors import BadRequest, Reason, Refusal
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
-from farthing.domain.period import Window
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
 from farthing.policy.decide import Proposal, payers, rate_window
 from farthing.policy.payers import FIXED_FACTS
@@ -50,7 +49,7 @@ _AT_SHORT = {
 }
 
 _CLAIMS_REMEMBERED = 10_000
-_money_claims: dict[tuple[str, int, str | None, str | None, Window, AtLimit], Claim] = {}
+_money_claims: dict[tuple[object, ...], Claim] = {}
 
 FAMILY_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 
@@ -218,14 +217,8 @@ def _claims(
     *,
     billed: bool,
 ) -> tuple[Claim, ...]:
-    claims = [_money_claim(payer) for payer in (*payers(call, policy, candidate), *also)] if billed else []
-    if candidate.whole:
-        claims = [
-            msgspec.structs.replace(claim, at_short=AtShort.REFUSE)
-            if claim.at_short is AtShort.CLAMP
-            else claim
-            for claim in claims
-        ]
+    paying = (*payers(call, policy, candidate), *also) if billed else ()
+    claims = [_money_claim(payer, whole=candidate.whole) for payer in paying]
     rated = rate_window(call, environment)
     if rated is not None:
         limit, window, value = rated
@@ -245,31 +238,35 @@ def _claims(
     return tuple(claims)
 
 
-def _money_claim(payer: Payer) -> Claim:
+def _money_claim(payer: Payer, *, whole: bool) -> Claim:
     """The claim of a payer; nearly every call has the same ones as the call before it."""
     budget, window = payer.budget, payer.window
-    key = (budget.name, budget.limit_nanodollars, budget.per, payer.value, window, payer.at_limit)
+    manner = (payer.at_limit, whole, payer.fallback_from)
+    key = (budget.name, budget.limit_nanodollars, budget.per, payer.value, window, manner)
     claim = _money_claims.get(key)
     if claim is None:
         if len(_money_claims) >= _CLAIMS_REMEMBERED:
             _money_claims.clear()
-        claim = _money_claims[key] = _new_money_claim(payer)
+        claim = _money_claims[key] = _new_money_claim(payer, whole=whole)
     return claim
 
 
-def _new_money_claim(payer: Payer) -> Claim:
+def _new_money_claim(payer: Payer, *, whole: bool) -> Claim:
     budget, window = payer.budget, payer.window
+    at_short = _AT_SHORT[payer.at_limit]
     return Claim(
         account=account_name(budget.name, payer.value, window.key),
         unit=Unit.NANODOLLARS,
         limit=budget.limit_nanodollars,
-        at_short=_AT_SHORT[payer.at_limit],
+        # What has a cheaper one behind it is taken in full or not at all.
+        at_short=AtShort.REFUSE if whole and at_short is AtShort.CLAMP else at_short,
         budget=budget.name,
         value=payer.value,
         window=window.key,
         starts_at_us=window.starts_at_us,
         ends_at_us=window.ends_at_us,
         values_max=None if budget.per is None or budget.per in FIXED_FACTS else LABEL_VALUES_MAX,
+        fallback_from=payer.fallback_from if whole else None,
     )
 
 

@@ -63,6 +63,7 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     spent_reason: what a refusal is called when this account is spent for good (wallet_empty ...).
     values_max: how many values of the budget have an account of their own in one window; those that
         come later share one. None where callers cannot make up values.
+    fallback_from: once so much is settled or held, the offer is not made; a cheaper one stands behind it.
     """
 
     account: str
@@ -76,6 +77,7 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     ends_at_us: int | None = None
     spent_reason: str = "budget_exceeded"
     values_max: int | None = None
+    fallback_from: int | None = None
 
 
 class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):

@@ -106,6 +106,10 @@ def _largest_cap(offer: Offer, account_for: AccountFor, *, ignoring_held: bool =
     floor = min(offer.output_floor, cap)
     full = needed_at(offer, cap)
     for claim in offer.claims:
+        if claim.fallback_from is not None and _falls_back(
+            claim, account_for(claim), ignoring_held=ignoring_held
+        ):
+            return None
         if claim.at_short is AtShort.PASS:
             continue
         room = _room(claim, account_for(claim), ignoring_held=ignoring_held)
@@ -127,6 +131,12 @@ def _room(claim: Claim, account: Account, *, ignoring_held: bool = False) -> int
     return claim.limit - account.settled - account.held
 
 
+def _falls_back(claim: Claim, account: Account, *, ignoring_held: bool) -> bool:
+    """Whether so much is spent that only a cheaper offer is made, whatever would still fit."""
+    left = _room(claim, account, ignoring_held=ignoring_held)
+    return claim.fallback_from is not None and claim.limit - left >= claim.fallback_from
+
+
 def _least_cap(offer: Offer, claim: Claim) -> int:
     if claim.at_short is AtShort.CLAMP:
         return min(offer.output_floor, offer.output_full)
@@ -137,9 +147,12 @@ def _short_claims(offer: Offer, account_for: AccountFor, *, ignoring_held: bool)
     return [
         claim
         for claim in offer.claims
-        if claim.at_short is not AtShort.PASS
-        and need_of(offer, claim.unit).at(_least_cap(offer, claim))
-        > _room(claim, account_for(claim), ignoring_held=ignoring_held)
+        if (
+            claim.at_short is not AtShort.PASS
+            and need_of(offer, claim.unit).at(_least_cap(offer, claim))
+            > _room(claim, account_for(claim), ignoring_held=ignoring_held)
+        )
+        or _falls_back(claim, account_for(claim), ignoring_held=ignoring_held)
     ]
 
 

@@ -198,9 +198,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget that must pay for a call: which of its values, which window, what at its limit."""
+    """A budget that must pay for a call: which of its values, which window, what at its limit.
+
+    fallback_from: nanodollars settled or held from which a model that has a cheaper one behind it gives way.
+    """
 
     budget: Budget
     value: str | None
     window: Window
     at_limit: AtLimit
+    fallback_from: int | None = None

@@ -14,13 +14,11 @@ class Steering(msgspec.Struct, frozen=True, kw_only=True):
     """Models that a caller wants instead of those it asks for. Neither is ever dearer than what was asked.
 
     always: takes the place of every other model.
-    at_limit: the next one where the model asked for does not fit.
-    now: the limit is so near that at_limit takes its place already.
+    at_limit: the next one where the model asked for does not fit, or is no longer to be paid for.
     """
 
     always: str | None = None
     at_limit: str | None = None
-    now: bool = False
 
 
 def steered(
@@ -58,7 +56,5 @@ def steered(
     behind = instead(steering.at_limit, "cheaper", f"fallback: {steering.at_limit}")
     if not behind:
         return proposal
-    if steering.now:
-        return Proposal(environment=proposal.environment, candidates=behind)
     before = tuple(msgspec.structs.replace(one, whole=True) for one in proposal.candidates)
     return Proposal(environment=proposal.environment, candidates=before + behind)

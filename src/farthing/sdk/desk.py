@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -59,6 +60,13 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     at_limit: str = "clamp"
     policy: tuple[Path, ...] = ()
     ledger: str | None = None
+
+    @property
+    def fallback_from(self) -> int | None:
+        """Nanodollars of the budget from which the fallback takes the place of every dearer model."""
+        if self.fallback is None or self.limit_nanodollars is None:
+            return None
+        return math.ceil(self.limit_nanodollars * self.threshold)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,7 +241,13 @@ class Desk:
             if budget is not None:
                 window = window_of(budget.period, call.at_us, budget.zone, run=self._run)
                 payers.append(
-                    Payer(budget=budget, value=None, window=window, at_limit=budget.at_limit or AtLimit.CLAMP)
+                    Payer(
+                        budget=budget,
+                        value=None,
+                        window=window,
+                        at_limit=budget.at_limit or AtLimit.CLAMP,
+                        fallback_from=wishes.fallback_from if budget is self._budget else None,
+                    )
                 )
         steering = None
         inner = asked.scopes[-1].model_fallback if asked.scopes else None
@@ -242,13 +256,5 @@ class Desk:
         elif wishes.downgrade_model is not None:
             steering = Steering(always=wishes.downgrade_model)
         elif wishes.fallback is not None:
-            steering = Steering(at_limit=wishes.fallback, now=self._is_near_the_limit())
+            steering = Steering(at_limit=wishes.fallback)
         return Terms(payers=tuple(payers), steering=steering, patience_s=PATIENCE_S)
-
-    def _is_near_the_limit(self) -> bool:
-        balance, limit = self._balance(), self.wishes.limit_nanodollars
-        return (
-            balance is not None
-            and limit is not None
-            and (balance.settled + balance.held >= limit * self.wishes.threshold)
-        )
