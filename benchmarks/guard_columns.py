@@ -1,6 +1,7 @@
 """The columns of a guard's row: what it does under loads, in streams, at each entrance, at the limit."""
 
 import multiprocessing
+import sys
 import tempfile
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,6 +18,7 @@ from benchmarks.guard_stage import (
     Stage,
     asked,
     booked,
+    count_no_tokens,
     english,
     in_a_row,
     in_tasks,
@@ -64,7 +66,9 @@ def fifty_threads_without_a_cap(stage: Stage) -> Outcome:
     return stage.outcome(in_threads(creating(client, short)), booked(client))
 
 
-def _in_a_process(url: str, ledger: str, results: "Queue[int]") -> None:
+def _in_a_process(url: str, ledger: str, counts: bool, results: "Queue[int]") -> None:
+    if not counts:
+        count_no_tokens()
     client = guard(
         openai.OpenAI(base_url=url, api_key="any", timeout=120),
         budget=CAP, workflow_id="shared", ledger=ledger, environment="development",
@@ -78,7 +82,7 @@ def four_processes(stage: Stage) -> Outcome:
         ledger = f"sqlite:///{folder}/shared.db"
         spawning = multiprocessing.get_context("spawn")
         results = spawning.Queue()
-        told = (stage.server.openai_url, ledger, results)
+        told = (stage.server.openai_url, ledger, sys.modules["splintr"] is not None, results)
         processes = [spawning.Process(target=_in_a_process, args=told) for _ in range(4)]
         for process in processes:
             process.start()

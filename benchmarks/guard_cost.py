@@ -81,6 +81,8 @@ def worker(guard: str, url: str, folder: Path, *more: str) -> dict[str, float]:
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".db") as file:
         name = file.name + "x"  # floe-guard and farthing make the file themselves
         surroundings = {"HOME": str(folder), "PATH": os.environ["PATH"], "FARTHING_ENV": "development"}
+        if guard in OURS and "PYTHONPATH" in os.environ:
+            surroundings["PYTHONPATH"] = os.environ["PYTHONPATH"]  # an older version, to compare
         command = [interpreter(guard), str(ROOT / "benchmarks" / "guard_worker.py"), guard]
         done = subprocess.run(
             [*command, "--url", f"{url}/v1", "--file", name, *more],

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,11 +30,13 @@ FEATURES: dict[str, object] = {
 OTHERS = ("FARTHING_", "CI", "APP_ENV", "GITHUB_", "GITLAB_", "BUILDKITE", "CIRCLECI", "JENKINS_", "TF_BUILD")
 
 
-def measure(*, only: str) -> Iterator[tuple[str, dict[str, object]]]:
+def measure(*, only: str, counts: bool) -> Iterator[tuple[str, dict[str, object]]]:
     """Play every column on a stage of its own; tell each section once it is complete."""
     from benchmarks.guard_columns import SECTIONS
-    from benchmarks.guard_stage import stage
+    from benchmarks.guard_stage import count_no_tokens, stage
 
+    if not counts:
+        count_no_tokens()
     with tempfile.TemporaryDirectory() as name:
         os.environ["HOME"] = name
         for section, columns in SECTIONS.items():
@@ -81,10 +82,8 @@ if __name__ == "__main__":
     for variable in list(os.environ):
         if variable.startswith(OTHERS):
             del os.environ[variable]
-    if chosen.without_tokens:
-        sys.modules["splintr"] = None  # type: ignore[assignment]
     row: dict[str, dict[str, object]] = {}
-    for title, values in measure(only=chosen.only):
+    for title, values in measure(only=chosen.only, counts=not chosen.without_tokens):
         row[title] = values
         if not chosen.json:
             show(title, values)

@@ -1,6 +1,7 @@
 """Simulated providers that know the true price of every attempt, and the loads that guards are put under."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,11 @@ def english() -> str:
 def long_call(text: str, number: int, told: str = "") -> dict[str, Any]:
     told = f"[[sim input={PROMPT_TOKENS} output={ANSWER_TOKENS} {told}]] Question {number}. "
     return {"model": "gpt-4o", "messages": said(told + text), "max_tokens": ANSWER_TOKENS}
+
+
+def count_no_tokens() -> None:
+    """Go on as if the extra ``tokens`` were not installed, so that bytes are the bound."""
+    sys.modules["splintr"] = None  # type: ignore[assignment]
 
 
 def said(text: str) -> list[Any]:
