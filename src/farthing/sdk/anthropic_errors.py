@@ -1,13 +1,14 @@
 """Refusals that are also Anthropic's own errors. Imported only where Anthropic's SDK is guarded."""
 
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import anthropic
 
 from farthing.domain.errors import Refusal, Refused, explain
 from farthing.sdk.errors import OF_LIMITS, BudgetExceeded, CallRefused, message_of
 from farthing.sdk.families import family_of
+from farthing.sdk.refused_response import refused_response
 
 if TYPE_CHECKING:
     import httpx2
@@ -54,8 +55,9 @@ class AnthropicCallRefused(CallRefused, anthropic.PermissionDeniedError):
         self.remember(refusal, call_id)
 
 
-def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> NoReturn:
-    """Raise from the transport: this SDK passes on its own types and asks their answer whether to retry."""
+def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
+    """Say no in a way that every version of the SDK raises as it is, after one try."""
     refusal = refused.refusal
     kind = AnthropicBudgetExceeded if refusal.reason in OF_LIMITS else AnthropicCallRefused
-    raise kind(refusal, refused.call_id) from None
+    error = kind(refusal, refused.call_id)
+    return refused_response(family, error, error.response)

@@ -1,15 +1,19 @@
 """Refusals that are also google-genai's own errors. Imported only where its client is guarded."""
 
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from google.genai import errors
 
 from farthing.domain.errors import Refusal, Refused, explain
 from farthing.sdk.errors import OF_LIMITS, BudgetExceeded, CallRefused, message_of
+from farthing.sdk.refused_response import refused_response
 
 if TYPE_CHECKING:
     import httpx2
+
+# How the part that another generator made names itself (interactions of 1.x): it retries what is raised.
+_RETRYING = "NextGenAPIClient/"
 
 
 def _body(refusal: Refusal, code: int, status: str) -> dict[str, object]:
@@ -34,8 +38,11 @@ class GoogleCallRefused(CallRefused, errors.ClientError):  # type: ignore[misc] 
         self.remember(refusal, call_id)
 
 
-def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> NoReturn:
-    """Raise from the transport: this SDK passes everything on."""
+def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
+    """Raise from the transport: this SDK passes everything on, but for its parts of another generator."""
     refusal = refused.refusal
     kind = GoogleBudgetExceeded if refusal.reason in OF_LIMITS else GoogleCallRefused
-    raise kind(refusal, refused.call_id) from None
+    error = kind(refusal, refused.call_id)
+    if _RETRYING in request.headers.get("user-agent", ""):
+        return refused_response(family, error, family.Response(error.code, json=error.details))
+    raise error from None

@@ -8,6 +8,7 @@ import openai
 from farthing.domain.errors import Reason, Refusal, Refused, explain
 from farthing.sdk.errors import OF_LIMITS, BudgetExceeded, CallRefused, message_of
 from farthing.sdk.families import family_of
+from farthing.sdk.refused_response import refused_response
 
 if TYPE_CHECKING:
     import httpx2
@@ -57,23 +58,9 @@ class OpenAICallRefused(CallRefused, openai.PermissionDeniedError):
         self.remember(refusal, call_id)
 
 
-class _Raising:
-    """A response whose check of its status raises: older versions retry what a transport raises."""
-
-    refused: Exception
-
-    def raise_for_status(self) -> object:
-        """Raise the refusal; the SDK asks each answer for it, and passes on what it does not know."""
-        raise self.refused
-
-
 def refuse(family: ModuleType, request: "httpx2.Request", refused: Refused) -> "httpx2.Response":
     """Say no in a way that every version of the SDK raises as it is, after one try."""
     refusal = refused.refusal
     kind = OpenAIBudgetExceeded if refusal.reason in OF_LIMITS else OpenAICallRefused
     error = kind(refusal, refused.call_id)
-    response_class = type("RefusedResponse", (_Raising, family.Response), {"refused": error})
-    response: httpx2.Response = response_class(
-        error.response.status_code, headers=error.response.headers, content=error.response.content
-    )
-    return response
+    return refused_response(family, error, error.response)
