@@ -97,7 +97,7 @@ class Committer:
     def stop(self) -> None:
         """Commit what is queued, settle what this process still holds as assumed, and end the thread.
 
-        What is asked for later is told so at once: a thread that is started while Python shuts down never runs.
+        What is asked for later is refused at once: a thread started while Python shuts down never runs.
         """
         self._line().stop()
 

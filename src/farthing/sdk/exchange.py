@@ -1,5 +1,6 @@
 """One guarded call between its authorization and its settlement, however it ends."""
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class Exchange:
         self.asked = asked
         self._desk = desk
         self._streamed = False
+        self._process = os.getpid()
         facts = grant.call.facts
         self._hides_usage = facts.stream and grant.target.asks_usage and not facts.wants_usage
         self.relay = Relay(desk.runtime.governor, grant, self._meter("application/json"))
@@ -107,11 +109,12 @@ class Exchange:
 
     def failed(self, error: BaseException) -> None:
         """Book a call whose exchange broke: what the error means for money is in one table."""
-        self.end(ending_of(error), error)
+        # What is no Exception is no fault of the provider: the caller was cancelled or interrupted.
+        self.end(ending_of(error) if isinstance(error, Exception) else self._left(), error)
 
     def abandoned(self) -> None:
         """Book a stream whose reader left before its end; the provider is told by closing it."""
-        if self.relay.ended:
+        if self.relay.ended or self._process != os.getpid():  # a forked child closes only its copy
             return
         if in_our_own_work() or threading.current_thread().name.startswith("farthing-"):
             settle_later(self)  # the garbage collector may call us in the middle of anything
@@ -120,8 +123,12 @@ class Exchange:
 
     def settle_abandoned(self) -> None:
         """Settle as assumed, or by what was counted where the policy says to cancel."""
-        cancels = self.grant.environment.on_disconnect is OnDisconnect.CANCEL
-        self.end(Ending.CANCELLED if cancels else Ending.DRAIN_EXPIRED)
+        self.end(self._left())
+
+    def _left(self) -> Ending:
+        """How a call ends whose caller left; before the first byte there is nothing to count."""
+        cancels = self._streamed and self.grant.environment.on_disconnect is OnDisconnect.CANCEL
+        return Ending.CANCELLED if cancels else Ending.DRAIN_EXPIRED
 
 
 def ending_of(error: BaseException) -> Ending:

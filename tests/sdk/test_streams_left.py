@@ -1,0 +1,418 @@
+"""Answers that do not end as planned: each is booked right, and none that was paid is kept back."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google import genai
+from google.genai import types
+
+from farthing import BudgetExceeded, guard
+from farthing.ledger.entries import Entry
+from farthing.ledger.sqlite import SqliteStore
+from farthing.sdk.runtime import runtime_for
+from farthing.simulator.server import SimulatorServer
+from tests.running import wait_until
+from tests.sdk.asking import messages, report_of
+
+# Slow enough that a reader who leaves after three chunks leaves in the middle.
+SLOWLY = "hello [[sim input=30 output=500 chunks=200 chunk_ms=5]]"
+
+
+def clients(simulator: SimulatorServer) -> dict[str, Any]:
+    url, any_key = simulator.url, "any"
+    return {
+        "chat": openai.OpenAI(base_url=simulator.openai_url, api_key=any_key),
+        "claude": anthropic.Anthropic(base_url=url, api_key=any_key),
+        "gemini": genai.Client(api_key=any_key, http_options=types.HttpOptions(base_url=url)),
+        "async chat": openai.AsyncOpenAI(base_url=simulator.openai_url, api_key=any_key),
+        "async claude": anthropic.AsyncAnthropic(base_url=url, api_key=any_key),
+    }
+
+
+def guarded(simulator: SimulatorServer, which: str, budget: Any = 1, **more: Any) -> Any:
+    return guard(clients(simulator)[which], budget=budget, ledger="memory://", **more)
+
+
+def entries_of(client: Any) -> list[Entry]:
+    runtime = runtime_for(environment=None, ledger="memory://", policy=(), shared=False)
+    return [row for row in runtime.store.entries(limit=1000) if row.facts.key == report_of(client).name]
+
+
+def stream_of(client: Any, which: str, text: str = SLOWLY) -> Any:
+    """A stream, open; asynchronously, what must be awaited for one."""
+    if "claude" in which:
+        words = messages(text)
+        return client.messages.create(model="claude-haiku-4-5", max_tokens=600, messages=words, stream=True)
+    if "gemini" in which:
+        capped = types.GenerateContentConfig(max_output_tokens=600)
+        part = client.aio if "async" in which else client
+        return part.models.generate_content_stream(
+            model="gemini-2.5-flash-lite", contents=text, config=capped
+        )
+    return client.chat.completions.create(
+        model="gpt-4o-mini", messages=messages(text), max_tokens=600, stream=True
+    )
+
+
+class ReaderFailed(Exception):
+    """What the reader of a stream raises half-way."""
+
+
+def _three(stream: Iterator[object]) -> None:
+    for _ in range(3):
+        next(stream)
+
+
+def _break(stream: Any) -> None:
+    for place, _ in enumerate(stream):
+        if place == 2:
+            break
+
+
+def _close(stream: Any) -> None:
+    _three(stream)
+    stream.close()
+
+
+def _fail(stream: Any) -> None:
+    with pytest.raises(ReaderFailed):
+        for place, _ in enumerate(stream):
+            if place == 2:
+                raise ReaderFailed
+
+
+LEAVING: dict[str, Callable[[Any], None]] = {
+    "break": _break,
+    "close": _close,
+    "exception": _fail,
+    "forgotten": _three,
+}
+
+
+def assert_assumed_at_its_ceiling(simulator: SimulatorServer, client: Any) -> None:
+    wait_until(lambda: len(entries_of(client)) == 1)
+    (entry,) = entries_of(client)
+    assert (entry.outcome, entry.assumed, entry.assumed_rule) == ("settled", True, "drain_expired")
+    assert entry.cost_nanodollars == entry.ceiling_nanodollars > 0
+    assert report_of(client).held == 0
+    # The provider is told, so that it stops.
+    assert simulator.record.wait_until(lambda: simulator.record.outcomes["abandoned"] == 1)
+
+
+@pytest.mark.parametrize("how", LEAVING)
+@pytest.mark.parametrize("which", ["chat", "claude", "gemini"])
+def test_a_stream_that_is_left_after_three_chunks_is_assumed_at_its_ceiling(
+    simulator: SimulatorServer, which: str, how: str
+) -> None:
+    client = guarded(simulator, which)
+    LEAVING[how](stream_of(client, which))
+    gc.collect()
+    assert_assumed_at_its_ceiling(simulator, client)
+
+
+async def _break_async(stream: Any) -> None:
+    place = 0
+    async for _ in stream:
+        place += 1
+        if place == 3:
+            break
+
+
+async def _close_async(stream: Any) -> None:
+    await _three_async(stream)
+    await (stream.aclose() if hasattr(stream, "aclose") else stream.close())
+
+
+async def _fail_async(stream: Any) -> None:
+    async def read() -> None:
+        await _break_async(stream)
+        raise ReaderFailed
+
+    with pytest.raises(ReaderFailed):
+        await read()
+
+
+async def _three_async(stream: AsyncIterator[object]) -> None:
+    for _ in range(3):
+        await stream.__anext__()
+
+
+async def _cancel_async(stream: Any) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            async for _ in stream:
+                pass
+
+
+LEAVING_ASYNC: dict[str, Callable[[Any], Any]] = {
+    "break": _break_async,
+    "close": _close_async,
+    "exception": _fail_async,
+    "forgotten": _three_async,
+    "cancelled": _cancel_async,
+}
+
+
+@pytest.mark.parametrize("how", LEAVING_ASYNC)
+@pytest.mark.parametrize("which", ["async chat", "async claude", "async gemini"])
+def test_an_asynchronous_stream_that_is_left_is_assumed_at_its_ceiling(
+    simulator: SimulatorServer, which: str, how: str
+) -> None:
+    client = guarded(simulator, which.replace("async gemini", "gemini"))
+
+    async def leave() -> None:
+        await LEAVING_ASYNC[how](await stream_of(client, which))
+        gc.collect()
+        if which != "async gemini":
+            await client.close()
+
+    asyncio.run(leave())
+    gc.collect()
+    assert_assumed_at_its_ceiling(simulator, client)
+
+
+LEAVES_BY_EXIT = """
+import sys
+import openai
+from farthing import guard
+
+client = guard(
+    openai.OpenAI(base_url=sys.argv[1], api_key="any"),
+    budget=1, workflow_id="exit", ledger=sys.argv[2], environment="development",
+)
+words = [{"role": "user", "content": sys.argv[3]}]
+stream = client.chat.completions.create(model="gpt-4o-mini", messages=words, max_tokens=600, stream=True)
+for _ in range(3):
+    next(stream)
+raise SystemExit(3)
+"""
+
+
+def test_a_process_that_exits_in_the_middle_of_a_stream_settles_it_first(
+    simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "exit.db"
+    command = [sys.executable, "-c", LEAVES_BY_EXIT, simulator.openai_url, f"sqlite:///{ledger}", SLOWLY]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    store = SqliteStore(ledger)
+    try:
+        (entry,) = store.entries()
+        assert store.open_holds() == [] and store.verify() == []
+    finally:
+        store.close()
+    assert entry.assumed and entry.cost_nanodollars == entry.ceiling_nanodollars > 0
+
+
+LEAVES_TO_A_CHILD = """
+import gc, os, sys
+import openai
+from farthing import guard
+
+client = guard(
+    openai.OpenAI(base_url=sys.argv[1], api_key="any"),
+    budget=1, workflow_id="child", ledger=sys.argv[2], environment="development",
+)
+words = [{"role": "user", "content": sys.argv[3]}]
+stream = client.chat.completions.create(model="gpt-4o-mini", messages=words, max_tokens=600, stream=True)
+next(stream)
+child = os.fork()
+if child == 0:
+    del stream
+    gc.collect()
+    sys.exit(7)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert ended == 7, ended
+assert client.farthing.held > 0
+list(stream)
+"""
+
+
+def test_a_forked_child_that_drops_its_copy_of_a_stream_books_nothing(
+    simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    ledger, text = tmp_path / "child.db", "hello [[sim input=30 output=500 chunks=20 chunk_ms=20]]"
+    command = [sys.executable, "-c", LEAVES_TO_A_CHILD, simulator.openai_url, f"sqlite:///{ledger}", text]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    store = SqliteStore(ledger)
+    try:
+        (entry,) = store.entries()
+    finally:
+        store.close()
+    assert (entry.assumed, entry.cost_nanodollars) == (False, 304_500)
+
+
+# ── usage ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_chunk_with_usage_is_shown_to_whoever_asked_for_it_and_to_nobody_else(
+    simulator: SimulatorServer, asks: bool
+) -> None:
+    client = guarded(simulator, "chat")
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if asks else {}
+    text = "hello [[sim input=30 output=500]]"
+    chunks = list(
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages(text), stream=True, **options)
+    )
+    assert [bool(chunk.usage) for chunk in chunks] == [False] * (len(chunks) - 1) + [asks]
+    (entry,) = entries_of(client)
+    assert (entry.cost_nanodollars, entry.assumed) == (304_500, False)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("which", ["chat", "claude", "gemini"])
+def test_an_answer_without_usage_is_assumed_at_its_ceiling_and_delivered(
+    simulator: SimulatorServer, which: str, stream: bool
+) -> None:
+    client, text = guarded(simulator, which), "hello [[sim no_usage output=20 text=paid]]"
+    if stream:
+        assert list(stream_of(client, which, text))
+    else:
+        assert whole_of(client, which, text)
+    (entry,) = entries_of(client)
+    assert (entry.assumed, entry.assumed_rule) == (True, "no_usage")
+    assert entry.cost_nanodollars == entry.ceiling_nanodollars > 0
+
+
+def whole_of(client: Any, which: str, text: str, **more: Any) -> Any:
+    match which:
+        case "claude":
+            asked = {"model": "claude-haiku-4-5", "max_tokens": 600, **more}
+            return client.messages.create(messages=messages(text), **asked)
+        case "gemini":
+            return client.models.generate_content(model="gemini-2.5-flash-lite", contents=text)
+        case _:
+            asked = {"model": "gpt-4o-mini", "max_tokens": 600, **more}
+            return client.chat.completions.create(messages=messages(text), **asked)
+
+
+@pytest.mark.parametrize(
+    ("which", "model", "told", "nanodollars"),
+    [
+        ("chat", "gpt-4o", "input=100000 cached=100000 output=1", 125_000_000 + 10_000),
+        ("chat", "gpt-4o", "input=100000 cached=60000 output=1", 40_000 * 2_500 + 60_000 * 1_250 + 10_000),
+        ("claude", "claude-sonnet-4-6", "input=101000 cache_write=100000 output=1", 378_000_000 + 15_000),
+        ("claude", "claude-sonnet-4-6", "input=101000 cache_write_1h=100000 output=1", 603_000_000 + 15_000),
+        ("claude", "claude-sonnet-4-6", "input=101000 cached=100000 output=1", 33_000_000 + 15_000),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cached_prompt_costs_what_the_provider_charges(
+    simulator: SimulatorServer, which: str, model: str, told: str, nanodollars: int, stream: bool
+) -> None:
+    client = guarded(simulator, which, budget=5)
+    # As many words as tokens that are billed, so that the ceiling is one.
+    answer = whole_of(client, which, f"[[sim {told}]] " + "word " * 101_000, model=model, stream=stream)
+    if stream:
+        list(answer)
+    (entry,) = entries_of(client)
+    assert (entry.cost_nanodollars, entry.overrun_nanodollars) == (nanodollars, 0)
+
+
+# ── what goes wrong ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("which", ["chat", "claude", "async chat", "async claude"])
+def test_a_call_that_times_out_three_times_in_the_sdk_is_three_assumed_rows(
+    simulator: SimulatorServer, which: str
+) -> None:
+    client = guarded(simulator, which)
+    impatient = client.with_options(max_retries=2, timeout=0.3)
+    text = "hello [[sim hang]]"
+
+    async def ask_async() -> None:
+        kind = which.removeprefix("async ")
+        await whole_of(impatient, kind, text)
+
+    with pytest.raises((openai.APITimeoutError, anthropic.APITimeoutError)):
+        if which.startswith("async"):
+            asyncio.run(ask_async())
+        else:
+            whole_of(impatient, which, text)
+    rows = entries_of(client)
+    assert [(row.assumed, row.assumed_rule) for row in rows] == [(True, "timed_out")] * 3
+    assert sorted(row.facts.attempt for row in rows) == [1, 2, 3]
+    assert len({row.facts.request_id for row in rows}) == 1
+    assert report_of(client).calls == 3 and report_of(client).held == 0
+
+
+def test_four_good_calls_two_failures_and_one_refusal_leave_nothing_held(
+    simulator: SimulatorServer,
+) -> None:
+    client = guarded(simulator, "chat", at_limit="refuse")
+    hasty = client.with_options(max_retries=0)
+    for _ in range(4):
+        whole_of(hasty, "chat", "hello [[sim input=30 output=500]]")
+    with pytest.raises(openai.InternalServerError):
+        whole_of(hasty, "chat", "hello [[sim status=500]]")
+    with pytest.raises(openai.APIConnectionError):
+        whole_of(hasty, "chat", "hello [[sim reset]]")
+    with pytest.raises(BudgetExceeded):
+        hasty.chat.completions.create(model="gpt-4o", messages=messages("hello"), n=9, max_tokens=16_000)
+    rows = entries_of(client)
+    assert sorted(row.outcome for row in rows) == ["refused", *["settled"] * 6]
+    assert report_of(client).held == 0
+    assert sum(row.cost_nanodollars for row in rows) == report_of(client).spent * 1_000_000_000
+
+
+# How the simulator answers when it is told to.
+ODDITIES = (
+    "garbage", "html", "empty", "huge=100000", "gzip", "deflate", "zero_usage", "no_usage",
+    "usage_contradictory", "status=402", "status=404", "status=500", "status=502", "redirect", "cut", "reset",
+    "ignore_cap output=5000", "model=somebody-else", "split=1", "crlf", "pings", "no_done", "error_mid=2",
+    "usage_first", "usage_every", "tool=2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("which", ["chat", "claude", "gemini"])
+def test_whatever_the_provider_answers_the_caller_gets_what_a_bare_client_gets(
+    simulator: SimulatorServer, which: str, stream: bool
+) -> None:
+    bare = clients(simulator)[which]
+    ours = guarded(simulator, which, budget=100)
+    differ = {
+        told: (theirs, got)
+        for told in ODDITIES
+        if (theirs := _heard(bare, which, told, stream=stream))
+        != (got := _heard(ours, which, told, stream=stream))
+    }
+    assert not differ
+    assert report_of(ours).held == 0
+    assert all(row.outcome != "refused" for row in entries_of(ours))
+
+
+def _heard(client: Any, which: str, told: str, *, stream: bool) -> object:
+    """What a caller gets: the answer as data, or the kind and status of the error."""
+    if which != "gemini":
+        client = client.with_options(max_retries=0)
+    text = f"hello [[sim output=20 text=paid-for {told}]]"
+    shown: list[object] = []
+    try:
+        if stream:
+            for event in stream_of(client, which, text):
+                shown.append(_shown(event))
+        else:
+            shown.append(_shown(whole_of(client, which, text)))
+    except Exception as error:  # noqa: BLE001 - any error of an SDK is the answer here
+        status = getattr(error, "status_code", getattr(error, "code", None))
+        return [*shown, type(error).__name__, status]
+    return shown
+
+
+def _shown(answer: Any) -> object:
+    if isinstance(answer, str):
+        return answer
+    # The simulator draws ids from the body, which says more where usage is asked for or a cap is sent.
+    drawn = {"sdk_http_response", "id", "system_fingerprint", "response_id"}
+    return answer.model_dump(mode="json", exclude=drawn, warnings=False)
