@@ -26,6 +26,9 @@ class _ClosedAddress:
     def __class__(self, _: type) -> None:
         raise TypeError("this address stays closed")
 
+    def __reduce__(self) -> "tuple[type[_ClosedAddress], tuple[()]]":
+        return (_ClosedAddress, ())  # whoever copies or pickles a client does not ask for the address
+
 
 def sdk_of(client: object) -> str:
     """Which SDK a client is of: openai, anthropic or google.
