@@ -56,7 +56,8 @@ def ledger_in_use(given: str | None, policies: Sequence[Path] | None) -> str:
     from farthing.config.build import ledger_url
 
     paths = list(policies or [POLICY])
-    return ledger_url(given, paths, os.environ, of_policy=_ledger_of(paths))
+    named = given or os.environ.get("FARTHING_LEDGER")  # then the policy need not be read
+    return ledger_url(given, paths, os.environ, of_policy=None if named else _ledger_of(paths))
 
 
 def _ledger_of(paths: Sequence[Path]) -> str | None:

@@ -1,5 +1,6 @@
 """A stop: which calls are refused until it is lifted, by whom, since when and why."""
 
+import secrets
 from collections.abc import Mapping
 
 import msgspec
@@ -62,3 +63,12 @@ def stop_match(given: Mapping[str, str]) -> dict[str, str]:
             raise BadStop(f"{name} is empty; name what to stop")
     known = {name: given[name] for name in STOPPABLE if name in given}
     return known | {name: given[name] for name in sorted(given) if name not in known}
+
+
+def new_stop(match: Mapping[str, str], *, reason: str, by: str, at_us: int) -> Stop:
+    """Make a stop that is not kept anywhere yet. Raises BadStop."""
+    for name, text in (("reason", reason), ("by", by)):
+        if not text.strip():
+            raise BadStop(f"a stop needs a {name!r}: whoever is refused is told")
+    stop_id = f"stop_{secrets.token_hex(4)}"
+    return Stop(stop_id=stop_id, match=stop_match(match), reason=reason.strip(), by=by.strip(), at_us=at_us)

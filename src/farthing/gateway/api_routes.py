@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from farthing import __version__
 from farthing.config.build import Running
-from farthing.domain.call import Identity
+from farthing.gateway.api_asking import Admin, Json, Who
+from farthing.gateway.api_stops import add_stops
 from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.gateway.refusals import reject
 from farthing.reports.budgets import balance_json, hold_json, in_order
@@ -19,7 +20,6 @@ from farthing.reports.calls import call_json
 from farthing.reports.spend import check_dimensions, complete_spend, spend_json
 
 CALLS_MAX = 1_000
-Json = dict[str, Any]
 
 
 class NewKey(BaseModel):
@@ -31,30 +31,6 @@ class NewKey(BaseModel):
     developer: str | None = None
 
 
-class Asker(BaseModel):
-    """Who asks: the admin, or the owner of a call key."""
-
-    admin: bool
-    environment: str | None = None
-    key: str | None = None
-
-
-def asker(request: Request) -> Asker:
-    """Read what the door in front of this application found out."""
-    identity: Identity | None = request.scope.get("farthing.identity")
-    return Asker(
-        admin=bool(request.scope.get("farthing.admin")),
-        environment=identity.environment if identity else None,
-        key=identity.key if identity else None,
-    )
-
-
-def admin_only(who: Annotated[Asker, Depends(asker)]) -> None:
-    """Let only the admin pass."""
-    if not who.admin:
-        raise HTTPException(403, "this needs the admin token")
-
-
 def no_unknown_parameter(request: Request) -> None:
     """Refuse what would be passed over in silence: a misspelt filter would show more than was asked for."""
     known = {field.alias for field in request.scope["route"].dependant.query_params}
@@ -62,10 +38,6 @@ def no_unknown_parameter(request: Request) -> None:
         if name not in known | {"key"} and not name.startswith("label."):
             has = f"it has: {', '.join(sorted(known))}" if known else "it has none"
             raise HTTPException(400, f"{name} is not a parameter of this path; {has}")
-
-
-Who = Annotated[Asker, Depends(asker)]
-Admin = Depends(admin_only)
 
 
 def build_api(running: Running) -> FastAPI:
@@ -91,6 +63,7 @@ def build_api(running: Running) -> FastAPI:
     _add_calls(app, running)
     _add_money(app, running)
     _add_keys(app, running)
+    add_stops(app, running)
 
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
