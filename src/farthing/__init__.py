@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from farthing.sdk.alerts import Alert
     from farthing.sdk.branch import branch_name
     from farthing.sdk.context import carry
     from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from farthing.sdk.guard import guard
 
 __all__ = [
+    "Alert",
     "BudgetExceeded",
     "CallRefused",
     "Fence",
@@ -24,6 +26,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "guard": "farthing.sdk.guard",
     "Fence": "farthing.sdk.fence",
+    "Alert": "farthing.sdk.alerts",
     "branch_name": "farthing.sdk.branch",
     "carry": "farthing.sdk.context",
     "BudgetExceeded": "farthing.sdk.errors",

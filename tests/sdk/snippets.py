@@ -64,6 +64,6 @@ class Llm(Agent):
 
 def spent_in(scope: Scope) -> Decimal:
     """What the budget of a fence has settled."""
-    store = _desk("openai", scope.ledger, scope.environment, scope.shared).runtime.store
+    store = _desk("openai", scope.url, scope.environment, scope.shared).runtime.store
     (balance,) = store.balances(budget=scope.budget.name)
     return Decimal(balance.settled) / 1_000_000_000

@@ -21,6 +21,7 @@ class Relay:
         self.held_back = b""
         self.status: int | None = None
         self.booked: Booked | None = None
+        self.usage: Usage | None = None
         self._governor = governor
         self._first_byte_at_us: int | None = None
         self._ended = False
@@ -59,6 +60,7 @@ class Relay:
         self._ended = True
         self.held_back = self.meter.end()
         metered = self.meter.result()
+        self.usage = metered.usage
         exchange = Exchange(
             ending=ending,
             status=self.status,

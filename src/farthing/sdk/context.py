@@ -3,21 +3,31 @@
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from farthing.domain.errors import Reason, Refusal, Refused
+from farthing.domain.period import Window, window_of
+from farthing.ledger.entries import account_name
 from farthing.sdk.errors import BudgetExceeded
+from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
+    from farthing.domain.usage import Usage
     from farthing.ledger.entries import Balance
+    from farthing.ledger.store import Store
     from farthing.policy.rules import Budget, Payer
+    from farthing.sdk.alerts import Alarm
 
 P = ParamSpec("P")
 T = TypeVar("T")
 # Code that catches every Exception is given up at this refusal.
 REFUSALS_MAX = 3
+# A run whose input grows by more than this factor is told so; short prompts do not count.
+GROWTH_MAX = 10
+GROWN_TOKENS_MIN = 2_000
 _log = logging.getLogger("farthing")
 
 
@@ -25,8 +35,27 @@ class FenceShut(BaseException):
     """Ends code that goes on asking after its fence was shut; outside it becomes BudgetExceeded."""
 
 
-class Scope:
+class Growth:
+    """How much more the latest call of a run sends than its first: agents send all they said again."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._told = False
+
+    def factor(self, input_tokens: int | None) -> int | None:
+        """The factor, once, where it is large."""
+        if not input_tokens or self._told:
+            return None
+        if self._first is None:
+            self._first = input_tokens
+        self._told = input_tokens > max(self._first * GROWTH_MAX, GROWN_TOKENS_MIN)
+        return input_tokens // self._first if self._told else None
+
+
+class Scope(Report):
     """One fence around one run of the code inside it. Once a refusal was final it stays shut."""
+
+    way_on = "give Fence() a larger budget="
 
     def __init__(
         self,
@@ -39,8 +68,10 @@ class Scope:
         ledger: str | None,
         shared: bool,
         environment: str | None,
-        on_spent: "Callable[[Scope, Balance], None] | None" = None,
+        limit_nanodollars: int,
+        alarms: "Sequence[Alarm]" = (),
     ) -> None:
+        super().__init__(budget.name, limit_nanodollars, self._current_balance)
         self.fence = fence
         self.budget = budget
         self.value = value
@@ -49,34 +80,57 @@ class Scope:
         self.ledger = ledger
         self.shared = shared
         self.environment = environment
-        self.calls = 0
         self.shut: Refusal | None = None
         self._refusals = 0
-        self._on_spent = on_spent
+        self._alarms = alarms
+        self._growth = Growth()
+        self._store: Store | None = None
         self._lock = threading.Lock()
+
+    @cached_property
+    def url(self) -> str | None:
+        """The ledger that it names, or that all processes share; None where any will do."""
+        from farthing.sdk.runtime import url_of
+
+        return url_of(ledger=self.ledger, shared=self.shared) if self.ledger or self.shared else None
+
+    def open(self, store: "Store") -> None:
+        """Take note of where the money inside is kept."""
+        if self._store is None:
+            self._store = store
+
+    def _current_balance(self) -> "Balance | None":
+        if self._store is None:
+            return None
+        from farthing.config.build import clock
+
+        return self._store.balance(account_name(self.budget.name, self.value, self._window(clock()).key))
+
+    def _window(self, at_us: int) -> Window:
+        return window_of(self.budget.period, at_us, self.budget.zone)
 
     def payer(self, at_us: int) -> "Payer":
         """The account that pays for calls inside."""
-        from farthing.domain.period import window_of
         from farthing.policy.rules import AtLimit, Payer
 
-        window = window_of(self.budget.period, at_us, self.budget.zone)
         at_limit = self.budget.at_limit or AtLimit.CLAMP
-        return Payer(budget=self.budget, value=self.value, window=window, at_limit=at_limit)
+        return Payer(budget=self.budget, value=self.value, window=self._window(at_us), at_limit=at_limit)
 
     def check(self) -> None:
         """Let a call pass, or refuse it where the fence is shut."""
         if self.shut is not None:
-            self._count()
+            self._count_refusal()
             raise Refused(self.shut)
 
-    def note_refusal(self, refusal: Refusal) -> None:
-        """Shut for good where it is our money that is spent; what is merely held shuts nothing."""
-        if refusal.reason is Reason.BUDGET_EXCEEDED and refusal.budget == self.budget.name:
+    def note_refusal(self, refusal: Refusal, store: "Store", at_us: int) -> None:
+        """Shut for good where our money is spent; what is merely held shuts nothing."""
+        if refusal.reason is Reason.BUDGET_EXCEEDED:
             self.shut = self.shut or refusal
-            self._count()
+            for alarm in self._alarms:
+                alarm.look_at_refusal(refusal, self._window(at_us), store, at_us, value=self.value)
+            self._count_refusal()
 
-    def _count(self) -> None:
+    def _count_refusal(self) -> None:
         with self._lock:
             self._refusals += 1
             refusals = self._refusals
@@ -84,10 +138,18 @@ class Scope:
             assert self.shut is not None
             raise FenceShut(self.shut.message)
 
-    def note_balance(self, balance: "Balance") -> None:
-        """Look at what is spent after a call, for alerts."""
-        if self._on_spent is not None and balance.budget == self.budget.name:
-            self._on_spent(self, balance)
+    def note_end(
+        self, balances: "Iterable[Balance]", usage: "Usage | None", store: "Store", at_us: int
+    ) -> None:
+        """Look at what is spent after a call, and at how much more it sent than the first one."""
+        for alarm in self._alarms:
+            alarm.look(balances, store, at_us)
+        factor = self._growth.factor(usage.input_tokens if usage is not None else None)
+        if factor is not None:
+            _log.warning(
+                "farthing: the context of %s grows: its latest call sent %s times the input of its first one",
+                self.budget.name, factor,
+            )  # fmt: skip
 
     def exceeded(self) -> BudgetExceeded | None:
         """What leaving the fence raises where it was shut."""

@@ -21,13 +21,16 @@ from farthing.ledger.entries import account_name
 from farthing.policy.rules import AtLimit, Budget, Payer
 from farthing.policy.steering import Steering
 from farthing.sdk.abandoned import our_own_work
+from farthing.sdk.alerts import Alarm
 from farthing.sdk.ci import run_cap
 from farthing.sdk.context import active_scopes
+from farthing.sdk.errors import with_way_on
 from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
+    from farthing.domain.usage import Usage
     from farthing.engine.governor import Grant
-    from farthing.ledger.entries import Balance
+    from farthing.ledger.entries import Balance, Booked
     from farthing.sdk.context import Scope
     from farthing.sdk.runtime import Runtime
     from farthing.wire.dialect import Request
@@ -58,6 +61,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
     on_limit: str = "raise"
     at_limit: str = "clamp"
+    alarm: Alarm | None = None
     policy: tuple[Path, ...] = ()
     ledger: str | None = None
 
@@ -84,13 +88,13 @@ class Desk:
 
     def __init__(self, wishes: Wishes) -> None:
         self.wishes = wishes
-        self.count = [0]
         self.gateways: set[str] = set()
-        self.report = Report(wishes.name, wishes.limit_nanodollars, self._balance, self.count)
+        self.report = Report(wishes.name, wishes.limit_nanodollars, self._balance)
         self._runtime: Runtime | None = None
         self._budget: Budget | None = None
         self._run_cap: Budget | None = None
         self._run = wishes.run
+        self._alarm = wishes.alarm
         self._attempts: OrderedDict[tuple[int, str], tuple[str, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -145,6 +149,7 @@ class Desk:
         runtime, scopes = self.runtime, active_scopes()
         labels = self.wishes.labels
         for scope in scopes:
+            scope.open(runtime.store)
             scope.check()
             self._same_books(scope)
         if scopes:
@@ -169,11 +174,7 @@ class Desk:
 
     def _same_books(self, scope: "Scope") -> None:
         """A call is held once, in one ledger: its guard and the fences around it must share theirs."""
-        from farthing.sdk.runtime import url_of
-
-        if not (scope.ledger or scope.shared):
-            return
-        if url_of(ledger=scope.ledger, shared=scope.shared) != self.runtime.url:
+        if scope.url not in (None, self.runtime.url):
             raise Refused(
                 Refusal(
                     reason=Reason.LEDGER_UNAVAILABLE,
@@ -203,8 +204,7 @@ class Desk:
                     asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
                 )
         except Refused as refused:
-            self._tell_fences(asked, refused)
-            raise
+            raise self._refused(asked, refused) from refused
         return self._noted(asked, grant)
 
     async def authorize_async(self, asked: Asked) -> "Grant":
@@ -216,23 +216,45 @@ class Desk:
                     asked.call, prompt=asked.request.prompt, provider_hint=asked.provider, terms=terms
                 )
         except Refused as refused:
-            self._tell_fences(asked, refused)
-            raise
+            raise self._refused(asked, refused) from refused
         return self._noted(asked, grant)
 
-    def _tell_fences(self, asked: Asked, refused: Refused) -> None:
+    def _refused(self, asked: Asked, refused: Refused) -> Refused:
+        """Tell the fences of a refusal, and the user in whose hands its budget is."""
+        refusal, at_us = refused.refusal, asked.call.at_us
         for scope in asked.scopes:
-            scope.note_refusal(refused.refusal)
+            if refusal.budget == scope.budget.name:
+                refusal = with_way_on(refusal, scope.way_on)
+                scope.note_refusal(refusal, self.runtime.store, at_us)
+        if refusal.budget == self.wishes.name:
+            refusal = with_way_on(refusal, "give guard() a larger budget=")
+            if self._alarm is not None and self._budget is not None:
+                window = window_of(self._budget.period, at_us, self._budget.zone, run=self._run)
+                self._alarm.look_at_refusal(refusal, window, self.runtime.store, at_us)
+        elif self._run_cap is not None and refusal.budget == self._run_cap.name:
+            refusal = with_way_on(refusal, "set CI_AI_BUDGET to more")
+        return Refused(refusal, refused.call_id)
 
     def _noted(self, asked: Asked, grant: "Grant") -> "Grant":
-        self.count[0] += 1
-        for scope in asked.scopes:
-            scope.calls += 1
+        self.count(asked, 1)
         if grant.would_refuse:
             _log.warning("farthing: beyond the limit of %s", ", ".join(grant.would_refuse))
         elif grant.clamped:
             _log.info("farthing: the output cap was lowered to %s tokens to fit the budget", grant.output_cap)
         return grant
+
+    def count(self, asked: Asked, calls: int) -> None:
+        """Count calls that were sent, here and in every fence around."""
+        for report in (self.report, *asked.scopes):
+            report.count(calls)
+
+    def note_end(self, asked: Asked, booked: "Booked", usage: "Usage | None") -> None:
+        """Look at what is spent, and at what a run sends, after a call."""
+        store, now_us = self.runtime.store, asked.call.at_us
+        if self._alarm is not None:
+            self._alarm.look(booked.balances, store, now_us)
+        for scope in asked.scopes:
+            scope.note_end(booked.balances, usage, store, now_us)
 
     def _terms(self, asked: Asked) -> Terms:
         wishes, call = self.wishes, asked.call

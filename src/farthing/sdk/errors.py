@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR
 
@@ -62,6 +64,19 @@ class BudgetExceeded(CallRefused):
         if nanodollars is None or self.refusal.unit not in (None, "nanodollars"):
             return None
         return Decimal(nanodollars) / NANODOLLARS_PER_DOLLAR
+
+
+def with_way_on(refusal: Refusal, how_to_raise: str) -> Refusal:
+    """Tell whoever gave the budget how to go on; the policy's owner has no part in it."""
+    if refusal.reason is not Reason.BUDGET_EXCEEDED:
+        return refusal
+    ways = []
+    if (refusal.spent or 0) < (refusal.limit or 0):
+        ways.append("ask for less output (max_tokens) or send a shorter prompt")
+    if refusal.resets_at:
+        ways.append(f"wait for the next window at {refusal.resets_at}")
+    ways.append(f"or {how_to_raise}" if ways else how_to_raise)
+    return msgspec.structs.replace(refusal, fix=", ".join(ways))
 
 
 def message_of(refusal: Refusal) -> str:

@@ -83,9 +83,7 @@ class Exchange:
 
     def booked_by_gateway(self) -> None:
         """Leave no trace: the farthing gateway that answered has the call on its own ledger."""
-        self._desk.count[0] -= 1
-        for scope in self.asked.scopes:
-            scope.calls -= 1
+        self._desk.count(self.asked, -1)
         with our_own_work:
             self._desk.runtime.governor.forget(self.grant)
 
@@ -95,17 +93,15 @@ class Exchange:
         """Settle or void the call, and wait until that is durable."""
         with our_own_work:
             booked = self.relay.end(ending, error=_told(error))
-        self._tell_fences(booked)
+        self._look(booked)
 
     async def end_async(self, ending: Ending, error: BaseException | None = None) -> None:
         """Do as end does, without blocking the event loop."""
-        self._tell_fences(await self.relay.end_async(ending, error=_told(error)))
+        self._look(await self.relay.end_async(ending, error=_told(error)))
 
-    def _tell_fences(self, booked: "Booked | None") -> None:
-        if self.asked.scopes and booked is not None:
-            for scope in self.asked.scopes:
-                for balance in booked.balances:
-                    scope.note_balance(balance)
+    def _look(self, booked: "Booked | None") -> None:
+        if booked is not None:
+            self._desk.note_end(self.asked, booked, self.relay.usage)
 
     def failed(self, error: BaseException) -> None:
         """Book a call whose exchange broke: what the error means for money is in one table."""

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from contextlib import contextmanager
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
-from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
+from farthing.domain.money import dollars
 from farthing.domain.period import Period
+from farthing.sdk.alerts import Alarm, OnAlert, on_alert_given
 from farthing.sdk.budgets_given import (
     Amount,
     amount_given,
@@ -24,11 +25,9 @@ from farthing.sdk.context import FenceShut, Scope, active_scopes, enter, inside,
 from farthing.sdk.errors import GuardError
 from farthing.sdk.instrument import instrument
 
-if TYPE_CHECKING:
-    from farthing.ledger.entries import Balance
-
 Function = TypeVar("Function", bound=Callable[..., object])
 _NO_VALUE = "(none)"
+_WHOLE = Decimal(1)
 _log = logging.getLogger("farthing")
 _UNSEEN = (
     "no model call inside %s could be metered: its clients are of no SDK known here, or they ran in threads "
@@ -64,7 +63,7 @@ class Fence:
         name: str | None = None,
         environment: str | None = None,
         ledger: str | None = None,
-        on_alert: Callable[[Decimal], None] | None = None,
+        on_alert: OnAlert | None = None,
         strict: bool = False,
     ) -> None:
         self._budget = amount_given(budget)
@@ -85,9 +84,8 @@ class Fence:
         self._name = name or "fence"
         self._environment = environment
         self._ledger = ledger
-        self._on_alert = on_alert
+        self._on_alert = on_alert_given(on_alert, alert_at)
         self._strict = strict
-        self._alerted: set[str] = set()
 
     # ── with ────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,7 +274,8 @@ class Fence:
             ledger=self._ledger or (around[-1].ledger if around else None),
             shared=shared or any(scope.shared for scope in around),
             environment=self._environment or (around[-1].environment if around else None),
-            on_spent=None if self._alert is None else self._spent,
+            limit_nanodollars=self._budget,
+            alarms=self._alarms(name),
         )
 
     @contextmanager
@@ -300,13 +299,15 @@ class Fence:
                 raise GuardError(_UNSEEN % scope.budget.name)
             _log.warning("farthing: " + _UNSEEN, scope.budget.name)
 
-    def _spent(self, scope: Scope, balance: "Balance") -> None:
-        """Tell once for each account that its alert share is reached."""
-        assert self._alert is not None
-        if balance.settled < self._budget * self._alert or balance.account in self._alerted:
-            return
-        self._alerted.add(balance.account)
-        told = f"{dollars(balance.settled)} of {dollars(self._budget)} spent in {balance.account}"
-        _log.warning("farthing: %s", told)
-        if self._on_alert is not None:
-            self._on_alert(Decimal(balance.settled) / NANODOLLARS_PER_DOLLAR)
+    def _alarms(self, budget: str) -> tuple[Alarm, ...]:
+        """Whom to tell of what is spent; an overdraft is always told."""
+        asked = [] if self._alert is None else [(self._alert, self._on_alert)]
+        overdraft = [(_WHOLE, None)] if self._limit > self._budget and self._alert != _WHOLE else []
+        return tuple(
+            Alarm(budget, share=share, limit_nanodollars=self._budget, on_alert=on_alert)
+            for share, on_alert in asked + overdraft
+        )
+
+    def __repr__(self) -> str:
+        per = f" {self._period.value}" if self._period is not None else " for each run"
+        return f"<Fence {self._name}: {dollars(self._budget)}{per}>"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from farthing.domain.period import Period
+from farthing.sdk.alerts import Alarm, OnAlert, on_alert_given
 from farthing.sdk.budgets_given import (
     Amount,
     amount_given,
@@ -42,6 +43,8 @@ def guard(
     labels: Mapping[str, object] | None = None,
     on_limit: OnLimit = "raise",
     at_limit: AtLimit = "clamp",
+    alert_at: float | None = None,
+    on_alert: OnAlert | None = None,
     policy: Paths | None = None,
     ledger: str | None = None,
 ) -> Client:
@@ -55,6 +58,7 @@ def guard(
     on_limit: raise BudgetExceeded; stop with a genuine answer marked as blocked; warn and meter on.
     at_limit: what becomes of a call that could cost more than is left. clamp: its output cap is lowered
         to what fits. refuse: it is not made.
+    alert_at: from this share of the budget on, a log line and on_alert, once in each window.
     policy: a farthing.yaml; its rules and budgets apply as they would at the gateway.
     ledger: a URL; else FARTHING_LEDGER, the policy's, a file of this user for shared budgets, memory.
 
@@ -75,10 +79,12 @@ def guard(
             raise GuardError(f"{name}={model!r} is not the name of a model")
     given_period = period_given(period)
     shared = workflow_id is not None or given_period is not None
+    name = _name_given(workflow_id) if shared else f"guard-{uuid.uuid4().hex[:12]}"
+    limit_nanodollars = None if budget is None else amount_given(budget)
     wishes = Wishes(
         family=FAMILIES[sdk],
-        name=_name_given(workflow_id) if shared else f"guard-{uuid.uuid4().hex[:12]}",
-        limit_nanodollars=None if budget is None else amount_given(budget),
+        name=name,
+        limit_nanodollars=limit_nanodollars,
         period=given_period or (Period.DAILY if shared else Period.TOTAL),
         shared=shared,
         downgrade_model=downgrade_model,
@@ -88,6 +94,7 @@ def guard(
         labels=labels_given(labels),
         on_limit=on_limit,
         at_limit=at_limit,
+        alarm=_alarm_given(name, limit_nanodollars, alert_at, on_alert),
         policy=_paths_given(policy),
         ledger=ledger,
     )
@@ -110,6 +117,18 @@ def _name_given(workflow_id: str | None) -> str:
     if not name or len(name) > 256 or not name.isprintable():
         raise GuardError(f"workflow_id={workflow_id!r} must have 1 to 256 printable characters")
     return name
+
+
+def _alarm_given(
+    name: str, limit_nanodollars: int | None, alert_at: float | None, on_alert: OnAlert | None
+) -> Alarm | None:
+    told = on_alert_given(on_alert, alert_at)
+    if alert_at is None:
+        return None
+    if limit_nanodollars is None:
+        raise GuardError("alert_at= is a share of a budget; give one, such as budget=2.00")
+    share = share_given(alert_at, what="alert_at")
+    return Alarm(name, share=share, limit_nanodollars=limit_nanodollars, on_alert=told)
 
 
 def _paths_given(policy: Paths | None) -> tuple[Path, ...]:

@@ -85,7 +85,7 @@ def _guard_for(client: object, request: "httpx2.Request", family: ModuleType) ->
     if sdk is None:
         return None
     scope = scopes[-1]  # what the fences around it say, it says too
-    desk = _desk(sdk, scope.ledger, scope.environment, scope.shared)
+    desk = _desk(sdk, scope.url, scope.environment, scope.shared)
     refuse = refuser_of(sdk)
     if isinstance(client, family.AsyncClient):
         return AsyncGuardTransport(cast("AsyncInner", inner), desk, family, refuse)
