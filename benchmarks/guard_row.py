@@ -24,6 +24,7 @@ FEATURES: dict[str, object] = {
     "retries": "each of the SDK's is an attempt of its own; a fence runs again, bounded by count and money",
     "decorator": "functions, generators, methods, sync and async",
     "nesting": "a child cannot spend more than its parent has left",
+    "pytest": "a plugin: one cap for the run, budgets for tests, a table of what they spent",
     "async": "yes, held the same way",
     "fails open when": "told to (on_limit=warn); never by itself",
 }

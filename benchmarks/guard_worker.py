@@ -104,13 +104,13 @@ def pairs(bare: Call, guarded: Call, *, count: int, sentences: int) -> dict[str,
 
 
 def import_ms(statement: str) -> float:
-    """Time an import after openai's, in new interpreters: the median of seven."""
+    """Time an import after openai's, in new interpreters: the median of five."""
     program = (
         "import time, openai; began = time.perf_counter();"
         f"{statement}; print((time.perf_counter() - began) * 1000)"
     )
     runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, check=True) for _ in range(7)
+        subprocess.run([sys.executable, "-c", program], capture_output=True, check=True) for _ in range(5)
     ]
     return round(statistics.median(float(run.stdout) for run in runs), 1)
 
