@@ -10,6 +10,7 @@ from itertools import islice
 
 import msgspec
 
+from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
 from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of, new_values
 from farthing.ledger.entries import (
@@ -23,6 +24,7 @@ from farthing.ledger.entries import (
     Owner,
     SpendRow,
 )
+from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, slice_of
@@ -34,8 +36,8 @@ ENTRIES_KEPT = 10_000
 class MemoryStore:
     """The reference: the same rules as every store, and nothing to go wrong between them and the rows.
 
-    entries_kept: entries that can be asked for one by one. Older ones live on in the sums only, so
-    that a process may run for months.
+    entries_kept: entries that can be asked for one by one, and outcomes. Older entries live on in the
+    sums only, so that a process may run for months; older outcomes are forgotten.
     """
 
     def __init__(self, *, entries_kept: int = ENTRIES_KEPT) -> None:
@@ -51,6 +53,8 @@ class MemoryStore:
         self._owners: dict[str, Owner] = {}
         self._keys: dict[str, KeyRow] = {}
         self._facts: dict[str, str] = {}
+        self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
+        self._outcomes_kept = 0
         self._stops: dict[str, Stop] = {}
         self._marks: dict[tuple[str, str], int | None] = {}
         _stores.add(self)
@@ -267,6 +271,29 @@ class MemoryStore:
                 return False
             self._keys[key_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
             return True
+
+    def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
+        """Keep an outcome once; answer what is kept, and whether this was the first time."""
+        key = (row.environment, row.key, row.outcome_id)
+        with self._lock:
+            kept = self._outcomes.get(key)
+            if kept is not None:
+                return kept, False
+            self._outcomes_kept += 1
+            kept = self._outcomes[key] = msgspec.structs.replace(row, number=self._outcomes_kept)
+            if len(self._outcomes) > self._entries_kept:
+                del self._outcomes[next(iter(self._outcomes))]
+            return kept, True
+
+    def outcomes(self, wanted: WantedOutcomes, *, limit: int = 100) -> list[RecordedOutcome]:
+        """Outcomes, newest first."""
+        with self._lock:
+            return list(islice(filter(wanted.has, reversed(self._outcomes.values())), limit))
+
+    def outcome_sums(self, by: Sequence[str], wanted: WantedOutcomes) -> list[OutcomeSum]:
+        """Sum outcomes by dimensions."""
+        with self._lock:
+            return summed(filter(wanted.has, self._outcomes.values()), by)
 
     def add_stop(self, stop: Stop) -> None:
         """Refuse every call that matches, until the stop is lifted."""

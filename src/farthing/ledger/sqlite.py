@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farthing.domain.errors import LedgerUnavailable
+from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
-from farthing.ledger import sqlite_marks, sqlite_questions, sqlite_stops, sqlite_verify
+from farthing.ledger import sqlite_marks, sqlite_outcomes, sqlite_questions, sqlite_stops, sqlite_verify
 from farthing.ledger.booking import apply_batch, holds_any
 from farthing.ledger.entries import (
     Answer,
@@ -27,6 +28,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.file_queue import FileQueue
 from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.migrate import migrate
+from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.sqlite_rows import read_page, write_page
 from farthing.ledger.store import BatchPoisoned
 
@@ -154,6 +156,21 @@ class SqliteStore:
         """Revoke a key; False where there is none or it was revoked before."""
         with self._writing() as connection:
             return sqlite_questions.revoke_key(connection, key_id, at_us)
+
+    def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
+        """Keep an outcome once; answer what is kept, and whether this was the first time."""
+        with self._writing() as connection:
+            return sqlite_outcomes.add_outcome(connection, row)
+
+    def outcomes(self, wanted: WantedOutcomes, *, limit: int = 100) -> list[RecordedOutcome]:
+        """Outcomes, newest first."""
+        with self._asking() as connection:
+            return sqlite_outcomes.outcomes(connection, wanted, limit)
+
+    def outcome_sums(self, by: Sequence[str], wanted: WantedOutcomes) -> list[OutcomeSum]:
+        """Sum outcomes by dimensions."""
+        with self._asking() as connection:
+            return sqlite_outcomes.outcome_sums(connection, by, wanted)
 
     def add_stop(self, stop: Stop) -> None:
         """Refuse every call that matches, in every process, until the stop is lifted."""

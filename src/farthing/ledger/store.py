@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from farthing.domain.errors import LedgerUnavailable
+from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
 from farthing.ledger.entries import (
     Answer,
@@ -17,6 +18,7 @@ from farthing.ledger.entries import (
     Owner,
     SpendRow,
 )
+from farthing.ledger.outcome_sums import WantedOutcomes
 
 # Calls of a window settle after its end now and then, so its marks are kept for a while.
 MARKS_KEPT_US = 31 * 86_400 * 1_000_000
@@ -133,7 +135,25 @@ class Store(Protocol):
         """Revoke a key; False where there is none or it was revoked before."""
         ...
 
-    # Stops, and what is told once.
+    # Outcomes, stops, and what is told once.
+
+    def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
+        """Keep an outcome; one with the same id of the same environment and key is kept once.
+
+        Answers what is kept, and whether this was the first time.
+        """
+        ...
+
+    def outcomes(self, wanted: WantedOutcomes, *, limit: int = 100) -> list[RecordedOutcome]:
+        """Outcomes, newest first."""
+        ...
+
+    def outcome_sums(self, by: Sequence[str], wanted: WantedOutcomes) -> list[OutcomeSum]:
+        """Sum outcomes by name, environment, group, key, developer, run and one label:NAME.
+
+        Raises ValueError for other dimensions.
+        """
+        ...
 
     def add_stop(self, stop: Stop) -> None:
         """Refuse every call that matches, until the stop is lifted; calls in flight settle as ever."""
