@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import farthing
-from farthing import BudgetExceeded, guard
+from farthing import BudgetExceeded, branch_name, guard
 from farthing.simulator.server import SimulatorServer
 from tests.sdk.asking import desk_of, entries_of, messages, report_of
 from tests.sdk.snippets import run, surroundings
@@ -230,6 +230,25 @@ def test_a_budget_of_a_branch_belongs_to_one_day(
     assert len(day.split("-")) == 3 and day != account
 
 
+@pytest.mark.parametrize("variable", [None, "GITHUB_HEAD_REF"])
+def test_a_commit_without_a_branch_has_the_budget_of_its_ci_branch_or_its_own(
+    surroundings: SimulatorServer,
+    repository: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+) -> None:
+    repository("checkout", "-q", "--detach")
+    plain = run(BRANCHES, guard=guard, openai=openai)
+    assert report_of(plain["client"]).name == "branch-HEAD"  # all such jobs of a machine would share it
+    if variable is not None:
+        monkeypatch.setenv(variable, "feature/search")
+    asked_git, _, rest = BRANCHES.partition("client =")
+    ours = run(f"branch = branch_name()\nclient ={rest}", guard=guard, openai=openai, branch_name=branch_name)
+    name = report_of(ours["client"]).name
+    assert name == "branch-feature/search" if variable else len(name) == len("branch-") + 40
+    assert "rev-parse" in asked_git
+
+
 # ── S4: a capped client for tests ───────────────────────────────────────────────────────────────
 
 TESTS_IN_CI = '''
@@ -274,41 +293,37 @@ def test_that_runs_away(ai_client, number):
 """
 
 
-def in_ci(folder: Path, *options: str, **variables: str) -> str:
-    """Run the tests above as a CI service would; returns what it is told."""
-    (folder / "test_in_ci.py").write_text(BEFORE_THEM + TESTS_IN_CI + AFTER_THEM, "utf-8")
-    environ = {**os.environ, "CI": "true", "FARTHING_LEDGER": ledger_in(folder), **variables}
-    command = [sys.executable, "-m", "pytest", "-rA", "--tb=line", "-p", "no:cacheprovider", *options]
-    return subprocess.run(
-        [*command, "test_in_ci.py"], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    ).stdout
-
-
-def ledger_in(folder: Path) -> str:
-    return f"sqlite:///{folder / 'ci.db'}"
-
-
-def spent_on_the_cap(folder: Path) -> Decimal:
-    store = desk_of(guard(openai.OpenAI(), budget=0, ledger=ledger_in(folder))).runtime.store
-    (cap,) = store.balances(budget="ci-run")
-    return Decimal(cap.settled) / 1_000_000_000
-
-
 def test_the_cap_of_the_run_stands_above_the_budget_of_every_test(
     surroundings: SimulatorServer, tmp_path: Path
 ) -> None:
-    told = in_ci(tmp_path, "-n", "2")
-    for number in range(4):
-        assert f"FAILED test_in_ci.py::test_that_runs_away[{number}]" in told, told
-    assert "OpenAIBudgetExceeded" in told and "ci-run" in told
-    assert Decimal("2.99") < spent_on_the_cap(tmp_path) <= 3
-
-
-def test_a_variable_lowers_the_cap_of_the_run(surroundings: SimulatorServer, tmp_path: Path) -> None:
-    told = in_ci(tmp_path, "-p", "no:xdist", CI_AI_BUDGET="1.50")
+    (tmp_path / "test_in_ci.py").write_text(BEFORE_THEM + TESTS_IN_CI + AFTER_THEM, "utf-8")
+    ledger = f"sqlite:///{tmp_path / 'ci.db'}"
+    environ = {**os.environ, "CI": "true", "CI_AI_BUDGET": "1.50", "FARTHING_LEDGER": ledger}
+    # Without our plugin for pytest: the guard alone holds the cap.
+    options = ["-rA", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:farthing"]
+    command = [sys.executable, "-m", "pytest", *options, "test_in_ci.py"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    told = ended.stdout
     assert "PASSED test_in_ci.py::test_agent_summarization" in told, told
     assert "4 failed, 1 passed" in told, told
-    assert Decimal("1.49") < spent_on_the_cap(tmp_path) <= Decimal("1.50")
+    assert "OpenAIBudgetExceeded" in told and "ci-run" in told
+    books = desk_of(guard(openai.OpenAI(), budget=0, ledger=ledger)).runtime.store
+    (cap,) = books.balances(budget="ci-run")
+    assert 1_490_000_000 < cap.settled <= 1_500_000_000
+
+
+def test_the_cap_of_a_run_is_three_dollars_unless_told(
+    surroundings: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("CI_AI_BUDGET", "")
+    client = guard(openai.OpenAI(), budget=10)
+    client.chat.completions.create(**FIVE_DOLLARS)
+    with pytest.raises(BudgetExceeded) as caught:
+        client.chat.completions.create(**FIVE_DOLLARS)
+    assert caught.value.budget == "ci-run"
+    assert caught.value.limit == 3
+    assert Decimal("2.99") < report_of(client).spent <= 3
 
 
 def test_a_run_that_is_started_again_has_its_cap_again(
