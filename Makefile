@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 # The guards that benchmarks.guard_cost measures beside ours.
+BESIDE := oldest early older middle frameworks
 PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 
 .DEFAULT_GOAL := help
@@ -11,7 +12,7 @@ PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## create .venv with every extra and the test tools
+setup: $(STAMP) $(BESIDE:%=.venv/beside/%/.ready) ## create .venv with every extra, the test tools, and other SDKs beside it
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "Setting up .venv (about a minute) ..."
@@ -19,6 +20,15 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+# Other versions of the SDKs, and frameworks, each in an environment that tests start a process of.
+.venv/beside/%/.ready: requirements/%.lock pyproject.toml | $(STAMP)
+	@echo "Setting up .venv/beside/$* (seconds) ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/beside/$*
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv/beside/$* requirements/$*.lock || \
+	  $(BIN)/python -m pip --python .venv/beside/$* install -qq --disable-pip-version-check --require-hashes -r requirements/$*.lock
+	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation --python .venv/beside/$* -e .
+	@touch $@
 
 run: setup ## start a gateway with its simulator and two keys to try
 	@mkdir -p run
@@ -57,6 +67,8 @@ prices: setup ## compile the price book anew from genai-prices
 lock: setup ## resolve and lock the dependencies anew, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev --upgrade pyproject.toml -o requirements/dev.lock > /dev/null
+	@for group in $(BESIDE); do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --all-extras --group $$group --upgrade pyproject.toml -o requirements/$$group.lock > /dev/null; done
 	@for peer in $(PEERS); do printf '%s\nopenai==3.54.0\n' $$peer | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/peers-$${peer%%==*}.lock > /dev/null; done
 

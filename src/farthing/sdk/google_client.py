@@ -1,7 +1,9 @@
 """Copy a client of google-genai: its many parts share one object that holds the HTTP clients."""
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
 from farthing.domain.errors import Refusal
 from farthing.sdk.clients import guarded_http, refuser_of
@@ -10,6 +12,8 @@ from farthing.sdk.families import family_of
 from farthing.sdk.transport import AsyncGuardTransport, AsyncInner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
 
     from farthing.sdk.desk import Desk
@@ -28,6 +32,31 @@ class _SendThrough:
     async def aclose(self) -> None:
         """Close the client's connections."""
         await self._client.aclose()
+
+
+class _OneForEachLoop:
+    """A client for each event loop in the place of a transport: connections belong to the loop they began in.
+
+    Older versions leave that to aiohttp, which no transport of ours would see.
+    """
+
+    def __init__(self, build: "Callable[[], httpx2.AsyncClient]") -> None:
+        self._build = build
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
+
+    async def handle_async_request(self, request: "httpx2.Request") -> "httpx2.Response":
+        """Send a request through the client of the loop that runs."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = self._build()
+        return await client.send(request, stream=True, follow_redirects=False)
+
+    async def aclose(self) -> None:
+        """Close the connections of the loop that runs; nobody else can close those of another."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
 
 
 class ClosedEntrance:
@@ -67,14 +96,26 @@ def guarded_google(client: object, desk: "Desk") -> object:
     return guarded
 
 
-def _guarded_async(client: object, desk: "Desk", keep: object) -> object:
-    refuse = refuser_of("google")
-    if not getattr(client, "_per_loop", False):
-        return guarded_http(client, desk, refuse)
-    family = family_of(type(client))
-    through = cast("AsyncInner", _SendThrough(cast("httpx2.AsyncClient", client)))
-    transport = AsyncGuardTransport(through, desk, family, refuse, keep=keep)
+def _guarded_async(client: object, desk: "Desk", owner: object) -> object:
+    refuse, family = refuser_of("google"), family_of(type(client))
+    through: object
+    if getattr(client, "_per_loop", False):
+        through = _SendThrough(cast("httpx2.AsyncClient", client))
+    else:
+        arguments = _arguments_of_its_own(owner._api_client)  # type: ignore[attr-defined]
+        if arguments is None:
+            return guarded_http(client, desk, refuse)
+        through = _OneForEachLoop(lambda: family.AsyncClient(**arguments))
+    transport = AsyncGuardTransport(cast("AsyncInner", through), desk, family, refuse, keep=owner)
     return cast("object", family.AsyncClient(transport=transport, follow_redirects=True, timeout=None))
+
+
+def _arguments_of_its_own(api: object) -> dict[str, object] | None:
+    """What the SDK built its asynchronous client with; None where the user gave one, or its transport."""
+    arguments: dict[str, object] | None = getattr(api, "_async_httpx_client_args", None)
+    if arguments is None or "transport" in arguments or api._http_options.httpx_async_client is not None:  # type: ignore[attr-defined]
+        return None
+    return arguments
 
 
 def _rewired(part: object, old: object, new: object) -> object:

@@ -1,0 +1,45 @@
+"""The same tests with SDKs of other years, each set of them in an environment and a process of its own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BESIDE = ROOT / ".venv" / "beside"
+# What the SDKs of that year do not have yet.
+NOT_IN_OLDEST = (
+    "not gemini and not responses and not (with_streaming_response and streamed) and not count_tokens"
+    " and not beta.messages and not messages.batches"
+    " and (beta.chat or not (completions.parse or completions.stream))"
+)
+NOT_IN_EARLY = "gemini and not interactions and not batches and not aiohttp"
+# Gemini's own words about a part of it that is new.
+TOLD = ("-W", "ignore:Async interactions client:UserWarning", "-W", "ignore:Interactions usage:UserWarning")
+
+
+def run_beside(environment: str, *arguments: str) -> str:
+    """Run pytest with another environment's packages; what it printed is the failure's message."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    ended = subprocess.run(
+        [BESIDE / environment / "bin" / "python", "-m", "pytest", "--tb=short", *arguments],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, f"with the SDKs of requirements/{environment}.lock:\n{ended.stdout[-8000:]}"
+    return ended.stdout
+
+
+@pytest.mark.parametrize("environment", ["older", "middle"])
+def test_every_entrance_of_the_last_of_each_major_is_metered_and_refused(environment: str) -> None:
+    run_beside(environment, *TOLD, "tests/sdk/test_entrances.py")
+
+
+@pytest.mark.parametrize(("environment", "there"), [("oldest", NOT_IN_OLDEST), ("early", NOT_IN_EARLY)])
+def test_every_entrance_of_the_oldest_sdks_is_metered_and_refused(environment: str, there: str) -> None:
+    run_beside(environment, *TOLD, "tests/sdk/test_entrances.py", "-k", there)
+
+
+@pytest.mark.parametrize("environment", ["older", "middle"])
+def test_clients_of_the_last_of_each_major_keep_their_manners(environment: str) -> None:
+    run_beside(environment, "tests/sdk/test_guard_openai.py", "tests/sdk/test_guard_other_clients.py")
