@@ -243,6 +243,13 @@ def test_row_8_what_has_no_price_is_not_called(simulator: SimulatorServer, model
     assert not simulator.record.calls
 
 
+def test_row_8_the_name_of_a_family_is_no_model_and_has_no_price(simulator: SimulatorServer) -> None:
+    with pytest.raises(CallRefused) as caught:
+        claude(simulator, 5).messages.create(**{**SONNET, "model": "claude-haiku"})
+    assert caught.value.reason == "unpriced_model"
+    assert not simulator.record.calls
+
+
 def test_row_8_a_fallback_without_a_price_is_never_served(simulator: SimulatorServer) -> None:
     client = guarded(simulator, "$0.105", fallback="nobody-knows-me")
     made = sum(ask(client, "[[sim output=1000]] hello", max_tokens=1_000) for _ in range(50))
