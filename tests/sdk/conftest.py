@@ -12,6 +12,7 @@ from farthing.simulator.server import SimulatorServer
 _VARIABLES = (
     "FARTHING_ENV", "APP_ENV", "FARTHING_LEDGER", "CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE",
     "CIRCLECI", "JENKINS_URL", "TF_BUILD", "CI_AI_BUDGET", "GITHUB_RUN_ID", "CI_PIPELINE_ID",
+    "FARTHING_RUN",
 )  # fmt: skip
 
 

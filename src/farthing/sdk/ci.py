@@ -53,18 +53,23 @@ def run_cap() -> tuple[str, int]:
     return named_run() or session, limit
 
 
-def test_label() -> str | None:
-    """The test that runs now, as pytest tells every process it starts; None outside of one."""
-    told = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    return label_of_test(told) if told else None
+def is_joined(environment: str) -> bool:
+    """Whether guards of an environment join the cap: in CI, and wherever FARTHING_RUN names a run."""
+    return environment == "ci" or bool(os.environ.get(RUN))
 
 
-def label_of_test(node_id: str) -> str:
-    """A test's id as a label: printable, and told from others that begin alike where it is too long."""
-    label = "".join(letter if letter.isprintable() else "?" for letter in node_id)
-    if label == node_id and len(label) <= LABEL_MAX:
+def run_labels(branch: str | None) -> dict[str, str]:
+    """What an entry says of a run besides its id: the branch, and the test where pytest tells of one."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]  # its subprocesses have it too
+    return {name: as_label(text) for name, text in (("branch", branch), ("test", test)) if text}
+
+
+def as_label(text: str) -> str:
+    """A name as a label: printable, and told from others that begin alike where it is too long."""
+    label = "".join(letter if letter.isprintable() else "?" for letter in text)
+    if label == text and len(label) <= LABEL_MAX:
         return label
     import hashlib
 
-    digest = hashlib.blake2b(node_id.encode("utf-8", "replace"), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=4).hexdigest()
     return f"{label[: LABEL_MAX - 9]}~{digest}"

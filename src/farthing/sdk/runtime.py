@@ -23,6 +23,7 @@ from farthing.ledger.committer import Committer
 from farthing.ledger.store import Store
 from farthing.policy.rules import Environment, Policy, Target
 from farthing.prices.book import PriceBook, load_book
+from farthing.sdk.ci import RUN
 
 MEMORY = "memory://"
 # The environments that a guard without a policy knows.
@@ -77,7 +78,7 @@ def runtime_for(
         rules = _with_targets(loaded.policy) if loaded else _RULES
         name, warning = environment_of_process(environ, rules.environments, asked=environment)
         url = ledger or environ.get("FARTHING_LEDGER") or (loaded.ledger if loaded else None)
-        url = url or (state_file_url(environ) if shared or name == "ci" else MEMORY)
+        url = url or (state_file_url(environ) if shared or name == "ci" or environ.get(RUN) else MEMORY)
         key = (name, url, tuple(str(path) for path in policy))
         if warning is not None and warning not in _warned:
             _warned.add(warning)
@@ -103,6 +104,12 @@ def runtime_for(
         )
         _runtimes[key] = runtime
         return runtime
+
+
+def store_in_use(url: str) -> Store | None:
+    """The store that guards of this process have open at an address."""
+    opened = _ledgers.get(url)
+    return None if opened is None else opened.store
 
 
 def url_of(*, ledger: str | None, shared: bool) -> str:
