@@ -6,7 +6,9 @@ from farthing.config.environments import DEFAULT_ENVIRONMENT
 from farthing.config.source import SHORT_NAMES
 
 _VARIABLES = ("FARTHING_ENV", "APP_ENV")
-_CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL", "TF_BUILD")
+_CI_VARIABLES = (
+    "CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL", "TF_BUILD", "FARTHING_RUN",
+)  # fmt: skip
 
 
 def environment_of_process(

@@ -20,9 +20,10 @@ from farthing.engine.terms import Terms
 from farthing.ledger.entries import account_name
 from farthing.policy.rules import AtLimit, Budget, Payer
 from farthing.policy.steering import Steering
+from farthing.sdk import ci
 from farthing.sdk.abandoned import our_own_work
 from farthing.sdk.alerts import Alarm
-from farthing.sdk.ci import run_cap
+from farthing.sdk.branch import branch_or_none
 from farthing.sdk.context import active_scopes
 from farthing.sdk.errors import with_way_on
 from farthing.sdk.report import Report
@@ -94,6 +95,7 @@ class Desk:
         self._budget: Budget | None = None
         self._run_cap: Budget | None = None
         self._run = wishes.run
+        self._branch: str | None = None
         self._alarm = wishes.alarm
         self._attempts: OrderedDict[tuple[int, str], tuple[str, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -122,12 +124,18 @@ class Desk:
                 zone=zone,
                 at_limit=at_limit,
             )
-        if runtime.environment == "ci":
-            run, limit = run_cap()
+        if ci.is_joined(runtime.environment):
+            run, limit = ci.run_cap()
             self._run = self._run or run
+            self._branch = branch_or_none()
             self._run_cap = Budget(
-                name="ci-run", limit_nanodollars=limit, period=Period.RUN, zone=zone, at_limit=AtLimit.CLAMP
+                name=ci.CAP_NAME,
+                limit_nanodollars=limit,
+                period=Period.RUN,
+                zone=zone,
+                at_limit=AtLimit.CLAMP,
             )
+            ci.ledgers.add(runtime.url)
         self._runtime = runtime
         return runtime
 
@@ -154,6 +162,8 @@ class Desk:
             self._same_books(scope)
         if scopes:
             labels = {**labels, **scopes[-1].labels}
+        if self._run_cap is not None:
+            labels = {**ci.run_labels(self._branch), **labels}
         request = surface.dialect.read(body, model=surface.model, stream=surface.stream)
         now = runtime.governor.clock()
         call_id = new_call_id(now)
@@ -222,6 +232,8 @@ class Desk:
     def _refused(self, asked: Asked, refused: Refused) -> Refused:
         """Tell the fences of a refusal, and the user in whose hands its budget is."""
         refusal, at_us = refused.refusal, asked.call.at_us
+        if refusal.budget == ci.CAP_NAME and refusal.reason is Reason.BUDGET_EXCEEDED:
+            ci.refusals.append(refusal)
         for scope in asked.scopes:
             if refusal.budget == scope.budget.name:
                 refusal = with_way_on(refusal, scope.way_on)
@@ -259,8 +271,9 @@ class Desk:
     def _terms(self, asked: Asked) -> Terms:
         wishes, call = self.wishes, asked.call
         payers: list[Payer] = [scope.payer(call.at_us) for scope in asked.scopes]
+        paid = {payer.budget.name for payer in payers}
         for budget in (self._budget, self._run_cap):
-            if budget is not None:
+            if budget is not None and budget.name not in paid:  # around a test stands the cap of its run
                 window = window_of(budget.period, call.at_us, budget.zone, run=self._run)
                 payers.append(
                     Payer(
