@@ -1,4 +1,4 @@
-"""Find out from its variables which environment a process belongs to."""
+"""Find out from its variables which environment a process belongs to, and whose it is."""
 
 from collections.abc import Container, Mapping
 
@@ -6,6 +6,7 @@ from farthing.config.environments import DEFAULT_ENVIRONMENT
 from farthing.config.source import SHORT_NAMES
 
 _VARIABLES = ("FARTHING_ENV", "APP_ENV")
+_NAME_MAX = 256
 _CI_VARIABLES = (
     "CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL", "TF_BUILD", "FARTHING_RUN",
 )  # fmt: skip
@@ -29,3 +30,9 @@ def environment_of_process(
     return DEFAULT_ENVIRONMENT, (
         f"{named!r} is not an environment of the policy: this process counts as {DEFAULT_ENVIRONMENT}"
     )
+
+
+def developer_of_process(environ: Mapping[str, str]) -> str | None:
+    """Who a process works for, as FARTHING_DEVELOPER says: what a key tells the gateway."""
+    name = environ.get("FARTHING_DEVELOPER", "").strip()
+    return name if name and name.isprintable() and len(name) <= _NAME_MAX else None

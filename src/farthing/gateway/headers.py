@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from farthing.domain.labels import told_by
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 _HOP_BY_HOP = frozenset(
@@ -51,7 +53,6 @@ LABEL_NAME_MAX = 64
 LABEL_VALUE_MAX = 256
 # Nobody can read them, and they can end a text early or move a cursor wherever labels are shown.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ENVIRONMENT_LABELS = ("env", "environment")
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -141,8 +142,8 @@ def _read_tags(value: bytes) -> Tags:
         if _CONTROL.search(name) is not None or _CONTROL.search(text) is not None:
             return Tags(invalid=True)
         labels[name] = text
-    claimed = next((labels.pop(name) for name in _ENVIRONMENT_LABELS if name in labels), None)
-    return Tags(labels=labels, run=labels.pop("run", None) or None, claimed_environment=claimed)
+    told = told_by(labels)
+    return Tags(labels=told.labels, run=told.run, claimed_environment=told.claimed_environment)
 
 
 def label_text(value: object) -> str | None:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import msgspec
 
 from farthing.domain.call import Call, Identity
 from farthing.domain.errors import Reason, Refusal, Refused
+from farthing.domain.labels import told_by
 from farthing.domain.period import Period, window_of
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.terms import Terms
@@ -95,6 +97,7 @@ class Desk:
         self._budget: Budget | None = None
         self._run_cap: Budget | None = None
         self._run = wishes.run
+        self._developer: str | None = None
         self._branch: str | None = None
         self._alarm = wishes.alarm
         self._attempts: OrderedDict[tuple[int, str], tuple[str, int]] = OrderedDict()
@@ -108,7 +111,9 @@ class Desk:
         return self._runtime or self._open()
 
     def _open(self) -> "Runtime":
-        from farthing.sdk.runtime import runtime_for  # it loads prices and policies: at the first call
+        # They load prices and policies: at the first call.
+        from farthing.config.surroundings import developer_of_process
+        from farthing.sdk.runtime import runtime_for
 
         wishes = self.wishes
         runtime = runtime_for(
@@ -136,6 +141,7 @@ class Desk:
                 at_limit=AtLimit.CLAMP,
             )
             ci.ledgers.add(runtime.url)
+        self._developer = developer_of_process(os.environ)
         self._runtime = runtime
         return runtime
 
@@ -169,15 +175,19 @@ class Desk:
         call_id = new_call_id(now)
         digest = hashlib.blake2b(request.prompt, key=runtime.prompt_salt, digest_size=16).hexdigest()
         request_id, attempt = self._attempt(call_id, digest, retry)
+        told = told_by(labels)
         call = Call(
             call_id=call_id,
             request_id=request_id,
             attempt=attempt,
             at_us=now,
-            identity=Identity(environment=runtime.environment, key=self.wishes.name),
+            identity=Identity(
+                environment=runtime.environment, key=self.wishes.name, developer=self._developer
+            ),
             facts=request.facts,
-            labels=labels,
-            run=self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
+            labels=told.labels,
+            claimed_environment=told.claimed_environment,
+            run=told.run or self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
             prompt_hash=digest,
         )
         return Asked(call=call, request=request, surface=surface, provider=provider, scopes=scopes)

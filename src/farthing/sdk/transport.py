@@ -55,8 +55,19 @@ class Refuser(Protocol):
         ...
 
 
-def _cannot_open(error: Exception) -> Refused:
-    """Say why the guard cannot work: a wrong policy, a ledger that does not open, a cap that is none."""
+def _cannot(error: Exception) -> Refused:
+    """Say why a call cannot be made: it cannot be bounded, or the guard cannot work at all.
+
+    The latter is a wrong policy, a ledger that does not open, a cap that is none.
+    """
+    if isinstance(error, BadRequest):
+        return Refused(
+            Refusal(
+                reason=Reason.UNMETERED_PATH,
+                message=f"the cost of this request cannot be bounded: {error}",
+                fix="send what the provider documents",
+            )
+        )
     return Refused(
         Refusal(
             reason=Reason.LEDGER_UNAVAILABLE,
@@ -82,16 +93,7 @@ class _Guarding:
     def _read(self, surface: "Surface", request: "httpx2.Request", body: bytes) -> "Asked":
         provider = provider_of(request.url.host, self.desk.wishes.family)
         retry = request.headers.get("x-stainless-retry-count", "0")
-        try:
-            return self.desk.read(surface, provider, body, retry=int(retry) if retry.isdigit() else 0)
-        except BadRequest as error:
-            raise Refused(
-                Refusal(
-                    reason=Reason.UNMETERED_PATH,
-                    message=f"the request cannot be read, so its cost cannot be bounded: {error}",
-                    fix="send what the provider documents",
-                )
-            ) from error
+        return self.desk.read(surface, provider, body, retry=int(retry) if retry.isdigit() else 0)
 
     def _outgoing(self, exchange: Exchange, request: "httpx2.Request", body: bytes) -> "httpx2.Request":
         """The request that was authorized; the very same one where nothing of it changed."""
@@ -214,7 +216,7 @@ class GuardTransport(_Guarding):
         except Refused as refused:
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
-            return self._said_no(request, _cannot_open(error), None)
+            return self._said_no(request, _cannot(error), None)
         exchange = Exchange(self.desk, asked, grant)
         try:
             outgoing = self._outgoing(exchange, request, body)
@@ -279,7 +281,7 @@ class AsyncGuardTransport(_Guarding):
         except Refused as refused:
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
-            return self._said_no(request, _cannot_open(error), None)
+            return self._said_no(request, _cannot(error), None)
         exchange = Exchange(self.desk, asked, grant)
         try:
             outgoing = self._outgoing(exchange, request, body)
