@@ -7,8 +7,9 @@ import pytest
 from farthing.domain.errors import BadRequest, Reason, Refused
 from farthing.domain.period import MICROSECONDS, Period
 from farthing.domain.usage import Metered, Usage
+from farthing.engine.counting import count_input
 from farthing.engine.governor import Governor, Grant
-from farthing.engine.offers import LABEL_VALUES_MAX, offer_of, quotes_of
+from farthing.engine.offers import HIDDEN_TOKENS, LABEL_VALUES_MAX, offer_of, quotes_of
 from farthing.engine.outcomes import Ending, Exchange
 from farthing.engine.relay import Relay
 from farthing.ledger.entries import Claim
@@ -98,6 +99,23 @@ def test_each_candidate_is_counted_in_its_own_vocabulary(store: MemoryStore) -> 
     assert grant.model == "deepseek-chat"
     assert grant.quote.facts.vocabulary is None
     assert grant.quote.input_tokens >= len(PROMPT)
+
+
+def test_what_is_assumed_is_booked_by_an_exact_count_though_bytes_were_held(store: MemoryStore) -> None:
+    governor = governed(store, a_budget("$100"))
+    ample = governor.authorize(a_call("gpt-4o", input_bytes=len(PROMPT), output_cap=100), prompt=PROMPT)
+    operation = governor.end_of(ample, Exchange(ending=Ending.BROKEN), Metered())
+    booked = governor.book(ample, operation)
+    entry = store.entry(ample.call.call_id)
+    tokens = count_input(PROMPT, "o200k_base")
+
+    assert tokens is not None
+    assert booked is not None
+    assert entry is not None
+    most = (tokens + HIDDEN_TOKENS) * 2_500 + 100 * 10_000
+    assert booked.cost_nanodollars == most < ample.ceiling_nanodollars
+    assert (entry.cost_nanodollars, entry.ceiling_nanodollars, entry.overrun_nanodollars) == (most, most, 0)
+    assert store.verify() == []
 
 
 def test_text_is_not_held_at_the_rate_of_sound(store: MemoryStore) -> None:

@@ -14,8 +14,10 @@ from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.counting import count_input
+from farthing.engine.entry_facts import entry_facts
 from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
-from farthing.engine.outcomes import Exchange, booking, owed
+from farthing.engine.outcomes import Exchange, Owed, booking, owed
+from farthing.engine.recount import can_be_counted, counted_ceiling, counted_quote
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for, stopped
 from farthing.engine.terms import NO_TERMS, Freed, Terms
 from farthing.ledger.committer import Committer
@@ -24,7 +26,6 @@ from farthing.ledger.entries import (
     AtShort,
     Balance,
     Booked,
-    EntryFacts,
     Held,
     Hold,
     Outcome,
@@ -50,6 +51,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     output_cap: the cap that must go upstream; None leaves the caller's body as it is.
     held: False where nothing was held because the ledger failed and the policy said to stay open.
+    prompt: the input as it was sent, to be counted if its cost must be assumed.
     """
 
     call: Call
@@ -62,6 +64,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     would_refuse: tuple[str, ...] = ()
     held: bool = True
     terms: Terms = NO_TERMS
+    prompt: bytes = b""
 
     @property
     def target(self) -> Target:
@@ -140,7 +143,7 @@ class Governor:
                 seen, answer = self._freed.count, self.committer.submit(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
-        return self._granted(prepared, answer, provider_hint)
+        return self._granted(prepared, answer, provider_hint, prompt)
 
     async def authorize_async(
         self,
@@ -167,7 +170,7 @@ class Governor:
                 seen, answer = self._freed.count, await self.committer.submit_async(prepared.hold)
         except LedgerUnavailable as error:
             return self._without_ledger(prepared, error)
-        return self._granted(prepared, answer, provider_hint)
+        return self._granted(prepared, answer, provider_hint, prompt)
 
     def _prepare(self, call: Call, provider_hint: str | None, terms: Terms) -> _Prepared:
         remembered = self._memory.recall(call, provider_hint)
@@ -194,7 +197,7 @@ class Governor:
             call_id=call.call_id,
             at_us=call.at_us,
             owner=self.committer.owner,
-            facts=self._entry_facts(call),
+            facts=entry_facts(call, self.policy),
             offers=offers,
             tentative=tentative,
             waits=terms.patience_s > 0,
@@ -227,7 +230,9 @@ class Governor:
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
         return self._with_hold(call, prepared.environment, quotes, prepared.terms, tentative=False)
 
-    def _granted(self, prepared: _Prepared, answer: Answer, provider_hint: str | None) -> Grant:
+    def _granted(
+        self, prepared: _Prepared, answer: Answer, provider_hint: str | None, prompt: bytes
+    ) -> Grant:
         call = prepared.call
         if isinstance(answer, Stopped):
             refusal = stopped(answer.stop)
@@ -250,6 +255,7 @@ class Governor:
             clamped=answer.clamped,
             would_refuse=answer.would_refuse,
             terms=prepared.terms,
+            prompt=prompt,
         )
 
     def _without_ledger(self, prepared: _Prepared, error: LedgerUnavailable) -> Grant:
@@ -280,7 +286,7 @@ class Governor:
             Record(
                 call_id=call.call_id,
                 at_us=call.at_us,
-                facts=self._entry_facts(call),
+                facts=entry_facts(call, self.policy),
                 outcome=Outcome.REFUSED,
                 reason=refusal.reason.value,
                 count=count,
@@ -288,43 +294,15 @@ class Governor:
             _nobody_waits,
         )
 
-    def _entry_facts(self, call: Call) -> EntryFacts:
-        who, facts = call.identity, call.facts
-        return EntryFacts(
-            request_id=call.request_id,
-            attempt=call.attempt,
-            environment=who.environment,
-            claimed_environment=call.claimed_environment,
-            group=who.group,
-            key=who.key,
-            key_id=who.key_id,
-            developer=who.developer,
-            wallet=who.wallet,
-            labels=call.labels,
-            tags_invalid=call.tags_invalid,
-            run=call.run,
-            prompt_hash=call.prompt_hash,
-            dialect=facts.dialect,
-            model_asked=facts.model,
-            stream=facts.stream,
-            policy_digest=self.policy.digest,
-            cost_tracked=self.policy.cost_tracked,
-        )
-
     # ── settle ──────────────────────────────────────────────────────────────────────────────────
 
     def end_of(self, grant: Grant, exchange: Exchange, metered: Metered) -> Settle | Void:
         """Make the ledger operation that ends a call, by the outcome rules."""
-        now = self.clock()
-        owes = owed(
-            ending=exchange.ending,
-            status=exchange.status,
-            metered=metered,
-            price=grant.quote.price,
-            price_of=lambda model: self._price_beside(grant, model),
-            ceiling_nanodollars=grant.ceiling_nanodollars,
-            cancelled_usage=exchange.cancelled_usage,
-        )
+        now, ceiling = self.clock(), grant.ceiling_nanodollars
+        owes = self._owes(grant, exchange, metered, ceiling)
+        if owes is not None and owes.assumed and can_be_counted(grant):
+            ceiling = counted_ceiling(grant, self.policy, self.prices)
+            owes = self._owes(grant, exchange, metered, ceiling)
         asked = self._cost_asked(grant, owes.usage, metered) if owes and not owes.assumed else None
         return booking(
             call_id=grant.call.call_id,
@@ -334,7 +312,23 @@ class Governor:
             metered=metered,
             cost_asked_nanodollars=asked,
             started_at_us=grant.call.at_us,
+            ceiling_nanodollars=None if ceiling == grant.ceiling_nanodollars else ceiling,
         )
+
+    def _owes(self, grant: Grant, exchange: Exchange, metered: Metered, ceiling: int) -> Owed | None:
+        return owed(
+            ending=exchange.ending,
+            status=exchange.status,
+            metered=metered,
+            price=grant.quote.price,
+            price_of=lambda model: self._price_beside(grant, model),
+            ceiling_nanodollars=ceiling,
+            cancelled_usage=exchange.cancelled_usage,
+        )
+
+    def input_bound(self, grant: Grant) -> int:
+        """The most input tokens that a granted call can have had, counted where they can be."""
+        return counted_quote(grant, self.policy, self.prices).input_tokens
 
     def book(self, grant: Grant, operation: Settle | Void) -> Booked | None:
         """Put the end of a call on the ledger and wait; None means it follows when the ledger answers."""
@@ -408,7 +402,7 @@ class Governor:
             call_id=grant.call.call_id,
             at_us=grant.call.at_us,
             owner=self.committer.owner,
-            facts=self._entry_facts(grant.call),
+            facts=entry_facts(grant.call, self.policy),
             offers=(msgspec.structs.replace(offer, claims=passed),),
             made=True,
         )

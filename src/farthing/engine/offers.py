@@ -62,7 +62,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate with its price: everything needed to send it, bound it and settle it.
 
     price: None where nothing is billed (a mock, counting tokens, or costs that are not tracked).
-    input_tokens: the bound that the ceiling stands on.
+    input_tokens: the bound that the ceiling stands on; counted: it is an exact count.
     output_cap: what must be sent upstream as the cap even if nothing is clamped; None leaves it.
     """
 
@@ -71,6 +71,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     facts: ModelFacts
     input_tokens: int
     output_cap: int | None
+    counted: bool = False
 
 
 def priced_provider(prices: PriceBook, target: Target, model: str, family: str) -> str:
@@ -126,6 +127,7 @@ def quote(
         facts=model,
         input_tokens=min(input_tokens, context),
         output_cap=_cap_to_send(call, candidate, environment, model),
+        counted=exact is not None,
     )
 
 

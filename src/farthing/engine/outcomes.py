@@ -148,8 +148,12 @@ def booking(
     exchange: Exchange,
     metered: Metered,
     cost_asked_nanodollars: int | None,
+    ceiling_nanodollars: int | None = None,
 ) -> Settle | Void:
-    """Make the ledger operation that ends a call."""
+    """Make the ledger operation that ends a call.
+
+    ceiling_nanodollars: where it was found to be lower than what was held.
+    """
     if owes is None:
         return Void(call_id=call_id, at_us=at_us, rule=exchange.ending.value, error=exchange.error)
     first_byte = exchange.first_byte_at_us
@@ -167,6 +171,7 @@ def booking(
         service_tier=metered.service_tier,
         latency_ms=(at_us - started_at_us) // 1000,
         first_byte_ms=(first_byte - started_at_us) // 1000 if first_byte is not None else None,
+        ceiling_nanodollars=ceiling_nanodollars,
         anomalies=owes.anomalies,
         error=exchange.error or metered.error,
     )

@@ -1,8 +1,11 @@
 """Pass an answer through, meter it, settle it exactly once, however it ends."""
 
-from farthing.domain.usage import Usage
+import asyncio
+
+from farthing.domain.usage import Metered, Usage
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending, Exchange
+from farthing.engine.recount import can_be_counted
 from farthing.ledger.entries import Booked, Settle, Void
 from farthing.prices.tokens import input_tokens_exact
 from farthing.wire.dialect import Meter
@@ -42,25 +45,38 @@ class Relay:
 
         Returns None where the ledger could not answer; then the settlement follows by itself.
         """
-        operation = self._operation(ending, error)
-        if operation is not None:
-            self.booked = self._governor.book(self.grant, operation)
+        metered = self._metered()
+        if metered is not None:
+            self.booked = self._governor.book(self.grant, self._operation(ending, error, metered))
         return self.booked
 
     async def end_async(self, ending: Ending, *, error: str | None = None) -> Booked | None:
         """Do as end does, without blocking the event loop."""
-        operation = self._operation(ending, error)
-        if operation is not None:
-            self.booked = await self._governor.book_async(self.grant, operation)
+        metered = self._metered()
+        if metered is None:
+            return self.booked
+        if (metered.complete and metered.usage is not None) or not can_be_counted(self.grant):
+            operation = self._operation(ending, error, metered)
+        else:  # a large prompt may have to be counted
+            try:
+                operation = await asyncio.to_thread(self._operation, ending, error, metered)
+            except asyncio.CancelledError:  # nobody else would book it
+                self.booked = self._governor.book(self.grant, self._operation(ending, error, metered))
+                raise
+        self.booked = await self._governor.book_async(self.grant, operation)
         return self.booked
 
-    def _operation(self, ending: Ending, error: str | None) -> Settle | Void | None:
+    def _metered(self) -> Metered | None:
+        """What was read of the answer, at its first end; None at any other."""
         if self._ended:
             return None
         self._ended = True
         self.held_back = self.meter.end()
         metered = self.meter.result()
         self.usage = metered.usage
+        return metered
+
+    def _operation(self, ending: Ending, error: str | None, metered: Metered) -> Settle | Void:
         exchange = Exchange(
             ending=ending,
             status=self.status,
@@ -92,4 +108,4 @@ class Relay:
                 output_tokens=max(output, reported.output_tokens or 0),
                 requests=reported.requests,
             )
-        return Usage(input_tokens=self.grant.quote.input_tokens, output_tokens=output)
+        return Usage(input_tokens=self._governor.input_bound(self.grant), output_tokens=output)

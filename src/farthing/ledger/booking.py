@@ -130,7 +130,9 @@ def _settled(draft: Draft, settle: Settle, page: Page) -> EntryRow:
         outcome=Outcome.SETTLED,
         provider=draft.provider,
         model_served=draft.model,
-        ceiling_nanodollars=draft.ceiling_nanodollars,
+        ceiling_nanodollars=draft.ceiling_nanodollars
+        if settle.ceiling_nanodollars is None
+        else settle.ceiling_nanodollars,
         measures=measures,
         booked=tuple([
             (account, _used(page.accounts[account].unit, settle, measures, held))

@@ -161,6 +161,7 @@ class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Replace a hold by the cost and free the rest. Never refused; a second one changes nothing.
 
     A call settled as assumed whose truth arrives later (assumed=False) gets one correction.
+    ceiling_nanodollars: the ceiling, where it was found to be lower than what was held.
     """
 
     call_id: str
@@ -178,6 +179,7 @@ class Settle(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     first_byte_ms: int | None = None
     anomalies: tuple[str, ...] = ()
     error: str | None = None
+    ceiling_nanodollars: int | None = None
 
 
 class Void(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
