@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from farthing.sdk.errors import BudgetExceeded, CallRefused, GuardError
     from farthing.sdk.fence import Fence
     from farthing.sdk.guard import guard
+    from farthing.sdk.outcome import record_outcome
 
 __all__ = [
     "Alert",
@@ -20,11 +21,13 @@ __all__ = [
     "branch_name",
     "carry",
     "guard",
+    "record_outcome",
 ]
 __version__ = "0.1.0"
 
 _ROOMS = {
     "guard": "farthing.sdk.guard",
+    "record_outcome": "farthing.sdk.outcome",
     "Fence": "farthing.sdk.fence",
     "Alert": "farthing.sdk.alerts",
     "branch_name": "farthing.sdk.branch",

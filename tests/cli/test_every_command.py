@@ -29,6 +29,7 @@ def test_the_tree_holds_every_command_of_the_design() -> None:
         "init", "serve", "doctor", "estimate", "spend", "key create", "key list", "key revoke",
         "budget list", "budget show", "price list", "price show", "price set", "policy check",
         "policy schema", "ledger verify", "stop", "resume",
+        "report outcomes",
     }  # fmt: skip
 
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from farthing import __version__
-from farthing.cli import budget, doctor, estimate, init, key, ledger, policy, price, serve, spend, stop
+from farthing.cli import (
+    budget,
+    doctor,
+    estimate,
+    init,
+    key,
+    ledger,
+    policy,
+    price,
+    report,
+    serve,
+    spend,
+    stop,
+)
 from farthing.cli.door import CommandLine
 
 HELP = "Governs what software spends on AI models: budgets, models, limits and an exact ledger."
@@ -37,7 +50,7 @@ def options(
     """Hold the options that stand before any command."""
 
 
-for module in (init, serve, doctor, estimate, spend, key, budget, price, policy, ledger, stop):
+for module in (init, serve, doctor, estimate, spend, report, key, budget, price, policy, ledger, stop):
     app.add_typer(module.app)
 
 

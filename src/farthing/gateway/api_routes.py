@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from farthing import __version__
 from farthing.config.build import Running
 from farthing.gateway.api_asking import Admin, Json, Who
+from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.gateway.refusals import reject
@@ -63,6 +64,7 @@ def build_api(running: Running) -> FastAPI:
     _add_calls(app, running)
     _add_money(app, running)
     _add_keys(app, running)
+    add_outcomes(app, running)
     add_stops(app, running)
 
     @app.get("/api/docs", include_in_schema=False)
