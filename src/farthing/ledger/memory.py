@@ -24,6 +24,7 @@ from farthing.ledger.entries import (
     Owner,
     SpendRow,
 )
+from farthing.ledger.forgetting import LOOKS, Folded, Unused, add_up
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
@@ -43,8 +44,8 @@ class MemoryStore:
     def __init__(self, *, entries_kept: int = ENTRIES_KEPT) -> None:
         self._lock = threading.RLock()
         self._entries_kept = entries_kept
-        self._folded_settled: Counter[str] = Counter()
-        self._folded = Page()
+        self._folded = Folded()
+        self._unused = Unused()
         self._accounts: dict[str, Account] = {}
         self._values: Counter[tuple[str, str]] = Counter()
         self._drafts: dict[str, Draft] = {}
@@ -56,7 +57,7 @@ class MemoryStore:
         self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
         self._outcomes_kept = 0
         self._stops: dict[str, Stop] = {}
-        self._marks: dict[tuple[str, str], int | None] = {}
+        self._marks: dict[str, tuple[int | None, set[str]]] = {}
         _stores.add(self)
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
@@ -98,9 +99,13 @@ class MemoryStore:
             del self._drafts[call_id]
         for entry in page.written:
             self._entries[entry.call_id, entry.correction] = entry
+            self._unused.wrote(entry)
         while len(self._entries) > self._entries_kept:
             oldest, _ = next(iter(self._entries))
             self._fold(self._entries.pop((oldest, False)), self._entries.pop((oldest, True), None))
+        if page.written:
+            for name in self._unused.over(self._accounts, page.written[-1].written_at_us):
+                self._forget(name)
         for owner in page.forgotten:
             self._owners.pop(owner, None)
         for renew in page.renewed.values():
@@ -114,9 +119,24 @@ class MemoryStore:
 
     def _fold(self, first: EntryRow, correction: EntryRow | None) -> None:
         """Forget a call, but not what it adds to the sums."""
-        _add_up(first, None, self._folded_settled, self._folded)
-        if correction is not None:
-            _add_up(correction, first, self._folded_settled, self._folded)
+        self._folded.add(first, correction, self._rollups)
+        for entry in (first, correction):
+            if entry is not None:
+                self._unused.folded(entry)
+
+    def _forget(self, name: str) -> None:
+        """Forget an account with everything that is known of it; no kept entry names it."""
+        account = self._accounts.pop(name)
+        self._folded.settled.pop(name, None)
+        self._marks.pop(name, None)
+        if account.value is not None:
+            self._values[account.budget, account.window] -= 1
+            if not self._values[account.budget, account.window]:
+                del self._values[account.budget, account.window]
+
+    def retire(self, account: str) -> None:
+        """Forget an account with the last of its entries."""
+        self._unused.retire(account)
 
     def balance(self, account: str) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
@@ -229,11 +249,11 @@ class MemoryStore:
         """Recompute every balance and roll-up from the entries; empty when all agree."""
         with self._lock:
             again = Page()
-            again.rollups.merge(self._folded.rollups)
-            settled, held = Counter(self._folded_settled), Counter[str]()
+            again.rollups.merge(self._folded.page.rollups)
+            settled, held = Counter(self._folded.settled), Counter[str]()
             for entry in self._entries.values():
                 replaced = self._entries[entry.call_id, False] if entry.correction else None
-                _add_up(entry, replaced, settled, again)
+                add_up(entry, replaced, settled, again)
             for draft in self._drafts.values():
                 for name, amount in draft.amounts:
                     held[name] += amount
@@ -325,23 +345,23 @@ class MemoryStore:
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
         """Note something about an account; True for exactly one of all who note it."""
         with self._lock:
-            if (account, mark) in self._marks:
-                return False
-            oldest_us = at_us - MARKS_KEPT_US
-            for noted, end_us in list(self._marks.items()):
-                if end_us is not None and end_us < oldest_us:
-                    del self._marks[noted]
-            self._marks[account, mark] = ends_at_us
-            return True
+            if account not in self._marks:
+                self._forget_marks(at_us - MARKS_KEPT_US)
+                self._marks[account] = (ends_at_us, set())
+            _, noted = self._marks[account]
+            is_first = mark not in noted
+            noted.add(mark)
+            return is_first
+
+    def _forget_marks(self, before_us: int) -> None:
+        """Forget marks of old windows, of the few accounts not looked at for longest."""
+        for name in list(islice(self._marks, LOOKS)):
+            ends_at_us, noted = self._marks.pop(name)
+            if ends_at_us is None or ends_at_us >= before_us:
+                self._marks[name] = (ends_at_us, noted)
 
     def close(self) -> None:
         """Nothing to let go of: what was remembered lives as long as the store."""
-
-
-def _add_up(entry: EntryRow, replaces: EntryRow | None, settled: Counter[str], page: Page) -> None:
-    for name, amount in entry.booked:
-        settled[name] += amount
-    page.add_to_rollups(entry, replaces=replaces)
 
 
 def _contains(account: Account, at_us: int | None) -> bool:

@@ -205,6 +205,9 @@ class SqliteStore:
         with self._writing() as connection:
             return sqlite_marks.note(connection, account, mark, at_us, ends_at_us)
 
+    def retire(self, account: str) -> None:
+        """Forget nothing: a file remembers."""
+
     def close(self) -> None:
         """Let go of every file and connection."""
         self._closed = True

@@ -179,6 +179,13 @@ class Store(Protocol):
         """
         ...
 
+    def retire(self, account: str) -> None:
+        """Say that nobody will hold against an account again; may be called in the middle of anything.
+
+        A store that ends with its process may forget it, with the last entry that names it.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of every file and connection."""
         ...

@@ -3,13 +3,14 @@
 import contextvars
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from farthing.domain.errors import Reason, Refusal, Refused
-from farthing.domain.period import Window, window_of
+from farthing.domain.period import Period, Window, window_of
 from farthing.ledger.entries import account_name
 from farthing.sdk.errors import BudgetExceeded
 from farthing.sdk.report import Report
@@ -71,7 +72,7 @@ class Scope(Report):
         limit_nanodollars: int,
         alarms: "Sequence[Alarm]" = (),
     ) -> None:
-        super().__init__(budget.name, limit_nanodollars, self._current_balance)
+        super().__init__(budget.name, limit_nanodollars)
         self.fence = fence
         self.budget = budget
         self.value = value
@@ -96,10 +97,14 @@ class Scope(Report):
 
     def open(self, store: "Store") -> None:
         """Take note of where the money inside is kept."""
-        if self._store is None:
-            self._store = store
+        if self._store is not None:
+            return
+        self._store = store
+        if self.budget.period is Period.TOTAL and not self.shared:
+            gone = weakref.finalize(self, store.retire, account_name(self.budget.name, self.value, "total"))
+            gone.atexit = False
 
-    def _current_balance(self) -> "Balance | None":
+    def _balance(self) -> "Balance | None":
         if self._store is None:
             return None
         from farthing.config.build import clock

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
@@ -142,6 +143,9 @@ class Desk:
             )
             ci.ledgers.add(runtime.url)
         self._developer = developer_of_process(os.environ)
+        if not wishes.shared and wishes.limit_nanodollars is not None:
+            gone = weakref.finalize(self, runtime.store.retire, account_name(wishes.name, None, "total"))
+            gone.atexit = False
         self._runtime = runtime
         return runtime
 

@@ -15,11 +15,14 @@ class Report:
     """The state of one budget, read from the ledger at each question. Amounts are Decimal dollars."""
 
     def __init__(
-        self, name: str, limit_nanodollars: int | None, balance: "Callable[[], Balance | None]"
+        self,
+        name: str,
+        limit_nanodollars: int | None,
+        balance: "Callable[[], Balance | None] | None" = None,
     ) -> None:
         self.name = name
         self._limit = limit_nanodollars
-        self._balance = balance
+        self._ask = balance
         self._calls = 0
         self._counting = threading.Lock()
 
@@ -57,6 +60,9 @@ class Report:
         """Add calls; threads do so at once."""
         with self._counting:
             self._calls += calls
+
+    def _balance(self) -> "Balance | None":
+        return None if self._ask is None else self._ask()
 
     def _amounts(self) -> tuple[int, int]:
         balance = self._balance()
