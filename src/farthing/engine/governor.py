@@ -109,9 +109,21 @@ class Governor:
         self.opened_without_ledger = 0
         self._freed = freed or Freed()
         self._memory = RefusalMemory()
-        # Settlements wait here until the ledger answers again: the provider has been paid.
-        self._late: deque[tuple[Grant, Settle | Void]] = deque()
+        # Settlements, and holds the ledger missed, wait until it answers: the provider has been paid.
+        self._late: deque[tuple[Hold | None, Settle | Void]] = deque()
         self._writing_late = threading.Lock()
+
+    def succeeded_by(self, policy: Policy, prices: PriceBook) -> "Governor":
+        """Make the governor of the next policy; calls that this one granted end here, by its rules.
+
+        What waits for the ledger, or for money, waits at both.
+        """
+        following = Governor(
+            policy=policy, prices=prices, committer=self.committer, clock=self.clock, freed=self._freed
+        )
+        following._late, following._writing_late = self._late, self._writing_late
+        following.opened_without_ledger = self.opened_without_ledger
+        return following
 
     # ── authorize ───────────────────────────────────────────────────────────────────────────────
 
@@ -240,7 +252,8 @@ class Governor:
             raise Refused(refusal, call.call_id)
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
-            self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
+            if answer.final:  # what is only held may be free again at any moment
+                self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
             raise Refused(refusal, call.call_id)
         assert isinstance(answer, Held)
         quote = prepared.quotes[answer.offer]
@@ -337,7 +350,7 @@ class Governor:
                 return self._told(self.committer.submit(operation))
             except LedgerUnavailable:
                 pass
-        self._late.append((grant, operation))
+        self._wait(grant, operation)
         return None
 
     async def book_async(self, grant: Grant, operation: Settle | Void) -> Booked | None:
@@ -347,7 +360,7 @@ class Governor:
                 return self._told(await self.committer.submit_async(operation))
             except LedgerUnavailable:
                 pass
-        self._late.append((grant, operation))
+        self._wait(grant, operation)
         return None
 
     def forget(self, grant: Grant) -> None:
@@ -383,16 +396,18 @@ class Governor:
         """Write the settlements that the ledger missed; what it does not take now stays for the next time."""
         with self._writing_late:
             for _ in range(len(self._late)):
-                grant, operation = self._late.popleft()
+                hold, operation = self._late.popleft()
                 try:
-                    if not grant.held:
-                        self.committer.submit(self._hold_after_the_fact(grant))
+                    if hold is not None:
+                        self.committer.submit(hold)
                     self.committer.submit(operation)
-                except BatchPoisoned:
-                    self._late.append((grant, operation))  # only this one; the others can be written
-                except LedgerUnavailable:
-                    self._late.append((grant, operation))
-                    return
+                except LedgerUnavailable as error:
+                    self._late.append((hold, operation))
+                    if not isinstance(error, BatchPoisoned):  # then the others can be written
+                        return
+
+    def _wait(self, grant: Grant, operation: Settle | Void) -> None:
+        self._late.append((None if grant.held else self._hold_after_the_fact(grant), operation))
 
     def _hold_after_the_fact(self, grant: Grant) -> Hold:
         """Hold what a call took while the ledger was away: it cannot be refused any more."""
