@@ -1,6 +1,7 @@
 """How each SDK's client is copied with the guard at its transport; the copy is of the very same class."""
 
 import copy
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from farthing.sdk.errors import CallRefused, GuardError
@@ -9,6 +10,7 @@ from farthing.sdk.transport import AsyncGuardTransport, AsyncInner, GuardTranspo
 
 if TYPE_CHECKING:
     from farthing.sdk.desk import Desk
+    from farthing.sdk.report import Report
 
 Client = TypeVar("Client")
 
@@ -28,6 +30,16 @@ class _ClosedAddress:
 
     def __reduce__(self) -> "tuple[type[_ClosedAddress], tuple[()]]":
         return (_ClosedAddress, ())  # whoever copies or pickles a client does not ask for the address
+
+
+class _Reported:
+    """The report of a client, read off its transport: a copy has it too, however it was made."""
+
+    def __get__(self, client: object, _: type | None = None) -> "Report":
+        transport = getattr(getattr(client, "_client", None), "_transport", None)
+        if isinstance(transport, GuardTransport | AsyncGuardTransport):
+            return transport.desk.report
+        raise AttributeError("only a client that guard() returned, or a copy of it, has a report")
 
 
 def sdk_of(client: object) -> str:
@@ -64,6 +76,9 @@ def _guarded_stainless(client: object, sdk: str, desk: "Desk") -> object:
     guarded = client.copy(http_client=guarded_http(client._client, desk, refuser_of(sdk)))  # type: ignore[attr-defined]
     if hasattr(guarded, "websocket_base_url"):
         guarded.websocket_base_url = _ClosedAddress()  # what a transport cannot see is closed
+    base = next(kind for kind in type(client).__mro__ if kind.__name__ == "BaseClient")
+    if "farthing" not in vars(base):
+        base.farthing = _Reported()  # type: ignore[attr-defined]
     return cast("object", guarded)
 
 
@@ -100,8 +115,18 @@ def guarded_http(client: object, desk: "Desk", refuse: Refuser) -> object:
         return GuardTransport(cast("Inner", inner), desk, family, refuse, keep=client)
 
     guarded = copy.copy(client)
+    guarded.__class__ = _not_closed_when_collected(guarded.__class__)
     guarded._transport = around(transport)  # type: ignore[attr-defined]
     guarded._mounts = {  # type: ignore[attr-defined]
         pattern: around(mounted) if mounted is not None else None for pattern, mounted in mounts.items()
     }
     return guarded
+
+
+@lru_cache(maxsize=64)
+def _not_closed_when_collected(client_class: type) -> type:
+    """The class of a copied HTTP client: its connections belong to the original, which may be in use.
+
+    Whoever closes the copy closes them all the same, as with the SDKs' own copies.
+    """
+    return type(client_class.__name__, (client_class,), {"__del__": lambda _: None})

@@ -92,6 +92,7 @@ def guarded_google(client: object, desk: "Desk") -> object:
         update={"httpx_client": api._httpx_client, "httpx_async_client": api._async_httpx_client}
     )
     guarded = _rewired(client, old, api)
+    guarded.farthing = desk.report  # type: ignore[attr-defined]
     guarded.aio._live = ClosedEntrance("a live session (WebSocket)")  # type: ignore[attr-defined]
     return guarded
 

@@ -99,9 +99,7 @@ def guard(
         ledger=ledger,
     )
     desk = Desk(wishes)
-    guarded = guarded_copy(client, sdk, desk)
-    guarded.farthing = desk.report  # type: ignore[attr-defined]
-    return guarded
+    return guarded_copy(client, sdk, desk)
 
 
 def report_of(client: object) -> "Report":
