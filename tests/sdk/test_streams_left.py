@@ -251,6 +251,41 @@ def test_a_forked_child_that_drops_its_copy_of_a_stream_books_nothing(
     assert (entry.assumed, entry.cost_nanodollars) == (False, 304_500)
 
 
+@pytest.mark.parametrize("which", ["chat", "claude", "gemini"])
+def test_a_guard_that_is_collected_closes_nothing_of_another_on_the_same_client(
+    simulator: SimulatorServer, which: str
+) -> None:
+    plain = clients(simulator)[which]
+    reading = guard(plain, budget=1, ledger="memory://")
+    stream = iter(stream_of(reading, which, "hello [[sim input=30 output=500 chunks=20 chunk_ms=5]]"))
+    next(stream)
+    guard(plain, budget=1, ledger="memory://")
+    gc.collect()
+    assert list(stream)
+    assert [entry.assumed for entry in entries_of(reading)] == [False]
+
+
+@pytest.mark.parametrize("which", ["async chat", "async claude", "async gemini"])
+def test_an_asynchronous_guard_that_is_collected_closes_nothing_of_another(
+    simulator: SimulatorServer, which: str
+) -> None:
+    plain = clients(simulator)[which.replace("async gemini", "gemini")]
+    reading = guard(plain, budget=1, ledger="memory://")
+
+    async def read() -> None:
+        stream = await stream_of(reading, which, "hello [[sim input=30 output=500 chunks=20 chunk_ms=5]]")
+        await stream.__anext__()
+        guard(plain, budget=1, ledger="memory://")
+        gc.collect()
+        async for _ in stream:
+            pass
+        if which != "async gemini":
+            await plain.close()
+
+    asyncio.run(read())
+    assert [entry.assumed for entry in entries_of(reading)] == [False]
+
+
 # ── usage ───────────────────────────────────────────────────────────────────────────────────────
 
 

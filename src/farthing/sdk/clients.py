@@ -115,7 +115,7 @@ def guarded_http(client: object, desk: "Desk", refuse: Refuser) -> object:
         return GuardTransport(cast("Inner", inner), desk, family, refuse, keep=client)
 
     guarded = copy.copy(client)
-    guarded.__class__ = _not_closed_when_collected(guarded.__class__)
+    guarded.__class__ = _not_closed_when_collected(type(client))  # type: ignore[arg-type]  # it has a hash
     guarded._transport = around(transport)  # type: ignore[attr-defined]
     guarded._mounts = {  # type: ignore[attr-defined]
         pattern: around(mounted) if mounted is not None else None for pattern, mounted in mounts.items()
