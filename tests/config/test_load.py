@@ -9,7 +9,7 @@ import pytest
 from farthing.config.load import Loaded, load_policy
 from farthing.domain.errors import PolicyError
 from farthing.domain.period import Period
-from farthing.policy.rules import AtLimit, Otherwise, RateLimit
+from farthing.policy.rules import AtLimit, Counted, Limit, Otherwise
 
 FILES = Path(__file__).parent / "files"
 
@@ -79,7 +79,7 @@ class TestEverySection:
         development = policy.environments["development"]
         assert development.otherwise is Otherwise.DOWNGRADE
         assert development.downgrade == (("gpt-4o", "gpt-4o-mini"), ("claude-*", "claude-haiku-4-5"))
-        assert development.rate_limit == RateLimit(requests=10, period=Period.MINUTE)
+        assert development.limits == (Limit(counts=Counted.REQUESTS, most=10, period=Period.MINUTE),)
         assert development.output_bound == 16_000
         assert development.at_limit is AtLimit.CLAMP
         assert [budget.name for budget in policy.budgets] == [

@@ -39,6 +39,16 @@ MISTAKES = [
         "environments.dev.rate_limit: 10/second is not a rate; write it like 10/minute or 600/hour",
     ),
     (
+        "environments: {dev: {token_limit: [1/minute, 2/minute]}}",
+        "environments.dev.token_limit: limits the same thing twice, or nothing; "
+        "keep one for each period and  per",
+    ),
+    (
+        "environments: {dev: {calls_open: 8 per model}}",
+        "environments.dev.calls_open: 8 per model is not a number of calls; "
+        "write it like 8, or 50 per environment",
+    ),
+    (
         "environments: {dev: {output_bound: '5'}}",
         "environments.dev.output_bound: must be a whole number; write it without a point and without quotes",
     ),

@@ -16,9 +16,10 @@ from farthing.ledger.store import Store
 from farthing.policy.rules import (
     AtLimit,
     Budget,
+    Counted,
     Environment,
+    Limit,
     Otherwise,
-    RateLimit,
     Target,
     Unbounded,
     Unpriced,
@@ -205,7 +206,9 @@ def test_a_soft_budget_lets_the_call_pass_and_shows_the_overrun(make: Make, stor
 
 def test_observing_blocks_nothing_and_remembers_what_it_would_have_done(make: Make, store: Store) -> None:
     environment = Environment(
-        name="development", at_limit=AtLimit.OBSERVE, rate_limit=RateLimit(requests=1, period=Period.MINUTE)
+        name="development",
+        at_limit=AtLimit.OBSERVE,
+        limits=(Limit(counts=Counted.REQUESTS, most=1, period=Period.MINUTE),),
     )
     governor = make(a_budget("$0.001"), environment=environment)
 
@@ -259,7 +262,9 @@ def test_an_environment_that_runs_dry_does_not_touch_another(make: Make) -> None
 
 
 def test_a_rate_limit_counts_per_key_and_a_refusal_uses_none_of_it(make: Make) -> None:
-    environment = Environment(name="development", rate_limit=RateLimit(requests=2, period=Period.MINUTE))
+    environment = Environment(
+        name="development", limits=(Limit(counts=Counted.REQUESTS, most=2, period=Period.MINUTE),)
+    )
     clock = Clock()
     governor = make(environment=environment, clock=clock)
     for _ in range(2):

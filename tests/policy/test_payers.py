@@ -6,8 +6,18 @@ import pytest
 
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.domain.period import Period
-from farthing.policy.decide import payers, rate_window
-from farthing.policy.rules import AtLimit, Budget, Candidate, Environment, Policy, RateLimit, Target
+from farthing.policy.decide import limits, payers
+from farthing.policy.rules import (
+    AtLimit,
+    Budget,
+    Candidate,
+    Counted,
+    Environment,
+    Group,
+    Limit,
+    Policy,
+    Target,
+)
 
 # 2026-11-22T00:30:00Z: still the 21st in New York.
 AT_US = 1_795_307_400_000_000
@@ -165,15 +175,38 @@ def test_an_edited_policy_is_never_answered_from_the_memory_of_the_old_one() -> 
         assert paying(a_policy(a_budget(f"b{number}")), a_call()) == [f"b{number}/2026-11"]
 
 
-def test_the_rate_limit_counts_each_key_in_its_calendar_minute() -> None:
-    limited = Environment(name="development", rate_limit=RateLimit(requests=10, period=Period.MINUTE))
-    found = rate_window(a_call(), limited)
-    assert found is not None
-    limit, window, key = found
-    assert (limit.requests, key) == (10, "alice")
-    assert window.starts_at_us == AT_US
-    assert window.ends_at_us == AT_US + 60_000_000
+def a_limited_policy(*limits: Limit, of_group: tuple[Limit, ...] = ()) -> Policy:
+    return Policy(
+        digest="0" * 16,
+        environments={"development": Environment(name="development", limits=limits)},
+        groups=(Group(name="product-dev", environment="development", limits=of_group),),
+    )
 
 
-def test_an_environment_without_a_rate_limit_counts_nothing() -> None:
-    assert rate_window(a_call(), Environment(name="development")) is None
+def test_a_limit_counts_each_key_in_its_calendar_minute() -> None:
+    limit = Limit(counts=Counted.REQUESTS, most=10, period=Period.MINUTE)
+    (kept,) = limits(a_call(), a_limited_policy(limit))
+    assert (kept.limit, kept.name, kept.value) == (limit, "rate:development", "alice")
+    assert kept.window.starts_at_us == AT_US
+    assert kept.window.ends_at_us == AT_US + 60_000_000
+
+
+def test_limits_of_environment_and_group_are_all_kept_and_never_share_an_account() -> None:
+    per = ("key", "developer", "group", "environment")
+    every = tuple(
+        Limit(counts=counts, most=5, period=period, per=one)
+        for counts in Counted
+        for period in ((Period.TOTAL,) if counts is Counted.CALLS_OPEN else (Period.MINUTE, Period.DAILY))
+        for one in per
+    )
+    kept = limits(a_call(), a_limited_policy(*every, of_group=every))
+    assert [one.limit for one in kept] == [*every, *every]
+    assert len({(one.name, one.value, one.window.key) for one in kept}) == 2 * len(every)
+    values = {one.limit.per: one.value for one in kept}
+    assert values == {
+        "key": "alice", "developer": "alice", "group": "product-dev", "environment": "development",
+    }  # fmt: skip
+
+
+def test_an_environment_without_a_limit_counts_nothing() -> None:
+    assert limits(a_call(), a_limited_policy()) == ()

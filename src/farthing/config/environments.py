@@ -81,7 +81,7 @@ class Environments:
             allow=tuple(models.allow) if models else None,
             **({"otherwise": models.otherwise} if models else {}),
             downgrade=tuple(section.downgrade.items()),
-            rate_limit=section.rate_limit,
+            limits=section.limits,
             at_limit=at_limit,
             output_bound=section.output_bound,
             unbounded=section.unbounded,
@@ -120,6 +120,7 @@ class Environments:
                         wallet=section.wallet_team_id,
                         key_sha256=digest,
                         key_env=section.api_key_ref.env if section.api_key_ref else None,
+                        limits=section.limits,
                     )
 
     def _environment_of(

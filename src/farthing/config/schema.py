@@ -6,20 +6,30 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from farthing.config.values import (
+    CallsOpen,
     LabelName,
     Match,
     ModelName,
     Money,
     Name,
     Percent,
-    Rate,
+    RequestRate,
     TargetId,
+    TokenRate,
     Url,
     VariableName,
     Zone,
 )
 from farthing.domain.period import Period
-from farthing.policy.rules import AtLimit, OnDisconnect, OnLedgerFailure, Otherwise, Unbounded, Unpriced
+from farthing.policy.rules import (
+    AtLimit,
+    Limit,
+    OnDisconnect,
+    OnLedgerFailure,
+    Otherwise,
+    Unbounded,
+    Unpriced,
+)
 
 # Text is turned into the words of the rules; everything else must have the right type already.
 Word = Field(strict=False)
@@ -81,12 +91,24 @@ class BudgetAlert(Section):
     action: Literal["notify", "block"]
 
 
-class EnvironmentSection(Section):
+class LimitedSection(Section):
+    """Whose calls keep limits: so many requests or tokens in a time, so many calls open at once."""
+
+    rate_limit: RequestRate = ()
+    token_limit: TokenRate = ()
+    calls_open: CallsOpen = ()
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """All of them, as the rules know them."""
+        return (*self.rate_limit, *self.token_limit, *self.calls_open)
+
+
+class EnvironmentSection(LimitedSection):
     """Where calls come from, with its own models and manners."""
 
     models: Models | None = None
     downgrade: dict[ModelName, ModelName] = {}
-    rate_limit: Rate | None = None
     cache: Cache | None = None
     at_limit: Annotated[AtLimit, Word] = AtLimit.CLAMP
     output_bound: Count | None = None
@@ -97,7 +119,7 @@ class EnvironmentSection(Section):
     alerts: AlertManners | None = None
 
 
-class ConsumerGroup(Section):
+class ConsumerGroup(LimitedSection):
     """Keys that belong together: one environment and one wallet."""
 
     name: Name

@@ -13,11 +13,14 @@ from pydantic_core import PydanticCustomError
 from farthing.domain.money import BadAmount, nanodollars_from
 from farthing.domain.names import nearest
 from farthing.domain.period import Period
-from farthing.policy.rules import RateLimit
+from farthing.policy.rules import Counted, Limit
 
 _PERCENT_MAX = 1000
-_RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(minute|hour)\s*")
-_RATE_PERIODS = {"minute": Period.MINUTE, "hour": Period.HOURLY}
+_NUMBER = r"[0-9][0-9,_]{0,14}"
+_PER = r"( per (key|developer|group|environment))?"
+_RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(minute|hour|day){_PER}\s*")
+_AT_ONCE = re.compile(rf"\s*({_NUMBER}){_PER}\s*")
+_RATE_PERIODS = {"minute": Period.MINUTE, "hour": Period.HOURLY, "day": Period.DAILY}
 
 
 def wrong(message: str, fix: str) -> PydanticCustomError:
@@ -55,11 +58,49 @@ def _zone(name: str) -> str:
     return name
 
 
-def _rate(value: object) -> RateLimit:
+def _rates(counts: Counted) -> Callable[[object], tuple[Limit, ...]]:
+    """Read one rate or a list of them."""
+
+    def read(value: object) -> tuple[Limit, ...]:
+        values = value if isinstance(value, list) else [value]
+        limits = tuple(_rate(one, counts) for one in values)
+        return _told_apart(limits)
+
+    return read
+
+
+def _rate(value: object, counts: Counted) -> Limit:
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
+    most = _whole(match[1]) if match else 0
+    if match is None or most == 0:
         raise wrong(f"{value} is not a rate", "write it like 10/minute or 600/hour")
-    return RateLimit(requests=int(match[1]), period=_RATE_PERIODS[match[2]])
+    return Limit(counts=counts, most=most, period=_RATE_PERIODS[match[2]], per=match[4] or "key")
+
+
+def _calls_open(value: object) -> tuple[Limit, ...]:
+    """Read a number of calls open at once, or a list of them."""
+    values = value if isinstance(value, list) else [value]
+    return _told_apart(tuple(_at_once(one) for one in values))
+
+
+def _at_once(value: object) -> Limit:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    match = _AT_ONCE.fullmatch(text) if isinstance(text, str) else None
+    most = _whole(match[1]) if match else 0
+    if match is None or most == 0:
+        raise wrong(f"{value} is not a number of calls", "write it like 8, or 50 per environment")
+    return Limit(counts=Counted.CALLS_OPEN, most=most, period=Period.TOTAL, per=match[3] or "key")
+
+
+def _whole(digits: str) -> int:
+    return int(re.sub("[,_]", "", digits))
+
+
+def _told_apart(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Refuse two limits that would count on one account."""
+    if not limits or len({(limit.period, limit.per) for limit in limits}) < len(limits):
+        raise wrong("limits the same thing twice, or nothing", "keep one for each period and  per")
+    return limits
 
 
 def _url(text: str) -> str:
@@ -115,13 +156,21 @@ _MONEY_SCHEMA = {
     "description": "dollars: $5, 5.00 or $1,000.00",
 }
 _PERCENT_SCHEMA = {"type": "integer", "minimum": 1, "maximum": _PERCENT_MAX}
-_RATE_SCHEMA = {"type": "string", "pattern": r"^\d+/(minute|hour)$"}
+_ONE_RATE = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*/\s*(minute|hour|day){_PER}\s*$"}
+_RATE_SCHEMA = {"anyOf": [_ONE_RATE, {"type": "array", "items": _ONE_RATE, "minItems": 1}]}
+_ONE_AT_ONCE = {
+    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": rf"^\s*{_NUMBER}{_PER}\s*$"}]
+}
+_AT_ONCE_SCHEMA = {"anyOf": [_ONE_AT_ONCE, {"type": "array", "items": _ONE_AT_ONCE, "minItems": 1}]}
 _ONE_PATTERN = {"type": ["string", "integer"]}
 _PATTERNS_SCHEMA = {"anyOf": [_ONE_PATTERN, {"type": "array", "items": _ONE_PATTERN, "minItems": 1}]}
 
 Money = Annotated[int, BeforeValidator(_money), WithJsonSchema(_MONEY_SCHEMA)]
 Percent = Annotated[int, BeforeValidator(_percent), WithJsonSchema(_PERCENT_SCHEMA)]
-Rate = Annotated[RateLimit, PlainValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
+Limits = tuple[Limit, ...]
+RequestRate = Annotated[Limits, PlainValidator(_rates(Counted.REQUESTS)), WithJsonSchema(_RATE_SCHEMA)]
+TokenRate = Annotated[Limits, PlainValidator(_rates(Counted.TOKENS)), WithJsonSchema(_RATE_SCHEMA)]
+CallsOpen = Annotated[Limits, PlainValidator(_calls_open), WithJsonSchema(_AT_ONCE_SCHEMA)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 Patterns = Annotated[tuple[str, ...], PlainValidator(_patterns), WithJsonSchema(_PATTERNS_SCHEMA)]

@@ -375,10 +375,7 @@ class Governor:
         return answer
 
     def tick(self) -> None:
-        """Do what waits for a moment to pass; a door calls this about once a second.
-
-        Writes one row for the refusals answered from memory, and settlements the ledger missed.
-        """
+        """Write repeated refusals and what the ledger missed; a door calls this about once a second."""
         self._record_repeated(self._memory.take_repeated(self.clock()))
         self.write_late()
 

@@ -8,12 +8,14 @@ from farthing.domain.call import Call
 from farthing.domain.errors import BadRequest, Reason, Refusal
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
-from farthing.policy.decide import Proposal, payers, rate_window
+from farthing.policy.decide import Proposal, limits, payers
 from farthing.policy.payers import FIXED_FACTS
 from farthing.policy.rules import (
     AtLimit,
     Candidate,
+    Counted,
     Environment,
+    Kept,
     Payer,
     Policy,
     Target,
@@ -182,7 +184,7 @@ def offer_of(
         needs={
             Unit.NANODOLLARS: money,
             Unit.REQUESTS: Need(1),
-            Unit.TOKENS: Need(quoted.input_tokens, 1_000_000 * facts.choices),
+            Unit.TOKENS: Need(quoted.input_tokens, 1_000_000 * facts.choices) if not facts.free else Need(0),
             Unit.CALLS_OPEN: Need(1),
         },
         claims=_claims(call, candidate, environment, policy, also, billed=billed),
@@ -221,23 +223,26 @@ def _claims(
 ) -> tuple[Claim, ...]:
     paying = (*payers(call, policy, candidate), *also) if billed else ()
     claims = [_money_claim(payer, whole=candidate.whole) for payer in paying]
-    rated = rate_window(call, environment)
-    if rated is not None:
-        limit, window, value = rated
-        claims.append(
-            Claim(
-                account=account_name(f"rate:{environment.name}", value, window.key),
-                unit=Unit.REQUESTS,
-                limit=limit.requests,
-                at_short=AtShort.PASS if environment.at_limit is AtLimit.OBSERVE else AtShort.REFUSE,
-                budget=f"rate:{environment.name}",
-                value=value,
-                window=window.key,
-                starts_at_us=window.starts_at_us,
-                ends_at_us=window.ends_at_us,
-            )
-        )
+    claims += [_limit_claim(kept, environment.at_limit) for kept in limits(call, policy)]
     return tuple(claims)
+
+
+def _limit_claim(kept: Kept, at_limit: AtLimit) -> Claim:
+    """The claim of a limit: only observing lets a call pass it, and only tokens can be fewer."""
+    limit, window = kept.limit, kept.window
+    clamps = at_limit is AtLimit.CLAMP and limit.counts is Counted.TOKENS
+    at_short = AtShort.CLAMP if clamps else AtShort.REFUSE
+    return Claim(
+        account=account_name(kept.name, kept.value, window.key),
+        unit=Unit(limit.counts.value),
+        limit=limit.most,
+        at_short=AtShort.PASS if at_limit is AtLimit.OBSERVE else at_short,
+        budget=kept.name,
+        value=kept.value,
+        window=window.key,
+        starts_at_us=window.starts_at_us,
+        ends_at_us=window.ends_at_us,
+    )
 
 
 def _money_claim(payer: Payer, *, whole: bool) -> Claim:

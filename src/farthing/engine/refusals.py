@@ -31,14 +31,12 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
         "needed": short.needed,
         "resets_at": iso_utc(balance.ends_at_us) if balance.ends_at_us is not None else None,
     }
-    if balance.unit is Unit.REQUESTS:
-        wait_us = (balance.ends_at_us or call.at_us) - call.at_us
-        wait_s = max(1, -(-wait_us // MICROSECONDS))
+    if balance.unit is not Unit.NANODOLLARS:
+        wait_s = _wait_s(short, call)
         return Refusal(
             reason=Reason.RATE_LIMITED,
-            message=f"{balance.limit} requests per window are allowed for this key in "
-            f"{environment.name}, and they are used up until {numbers['resets_at']}",
-            fix=f"try again in {wait_s} s",
+            message=_limited(short, environment),
+            fix=f"try again in {wait_s} s" if wait_s else "lower the output cap or shorten the input",
             retry_after_s=wait_s,
             **numbers,  # type: ignore[arg-type]
         )
@@ -61,6 +59,31 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
         retry_after_s=HELD_RETRY_SECONDS,
         **numbers,  # type: ignore[arg-type]
     )
+
+
+def _wait_s(short: Short, call: Call) -> int | None:
+    """When it is worth asking again: never, where the call needs more than the whole limit."""
+    balance = short.balance
+    if short.needed > balance.limit:
+        return None
+    if not short.final or balance.ends_at_us is None:
+        return HELD_RETRY_SECONDS
+    return max(1, -(-(balance.ends_at_us - call.at_us) // MICROSECONDS))
+
+
+def _limited(short: Short, environment: Environment) -> str:
+    """Say which limit a call would break, and how much of it is used."""
+    balance = short.balance
+    what = balance.unit.value.replace("_", " ")
+    whose = f" for {balance.value}" if balance.value else ""
+    until = f" until {iso_utc(balance.ends_at_us)}" if balance.ends_at_us is not None else ""
+    said = f"{balance.limit:,} {what} are allowed{whose} in {environment.name} ({balance.budget})"
+    if short.needed > balance.limit:
+        return f"{said}, and this call alone needs up to {short.needed:,}"
+    if balance.unit is Unit.TOKENS:
+        used = f"{balance.settled:,} are used and {balance.held:,} held{until}"
+        return f"{said}; {used}, and this call needs up to {short.needed:,}"
+    return f"{said}, and they are used up{until}"
 
 
 def ledger_unavailable(error: LedgerUnavailable) -> Refusal:
@@ -108,7 +131,7 @@ class _Remembered(msgspec.Struct):
 class RefusalMemory:
     """Answers a caller who asks again at once, so that a loop of refusals costs the ledger nothing.
 
-    Only refusals that cannot have changed are kept: by rule, by a used-up rate limit, or by money
+    Only refusals that cannot have changed are kept: by rule, by a used-up limit, or by money
     that is spent (not held), for calls that need at least as much.
     """
 
@@ -141,7 +164,7 @@ class RefusalMemory:
 
         offers: what did not fit; a new window of any of their accounts may have room.
         """
-        if refusal.reason is Reason.BUDGET_HELD or call.identity.key_id is None:
+        if call.identity.key_id is None:
             return
         ends = (claim.ends_at_us for offer in offers for claim in offer.claims)
         until_us = min([call.at_us + REMEMBERED_US, *(end for end in ends if end is not None)])
@@ -193,7 +216,7 @@ def _key(call: Call, provider_hint: str | None) -> _Key:
 
 
 def _needs_as_much(facts: RequestFacts, known: _Remembered) -> bool:
-    if known.refusal.reason is not Reason.BUDGET_EXCEEDED:
+    if known.refusal.unit not in (Unit.NANODOLLARS.value, Unit.TOKENS.value):
         return True
     before = known.call.facts
     if facts.input_bytes < before.input_bytes or facts.media_tokens < before.media_tokens:

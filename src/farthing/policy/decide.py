@@ -7,11 +7,10 @@ from farthing.domain.errors import Reason, Refusal
 from farthing.domain.names import names_model, nearest
 from farthing.policy.compiled import Compiled, compiled
 from farthing.policy.kinds import same_kind
-from farthing.policy.payers import rate_window
 from farthing.policy.reach import Dearness, Reach, price_of
-from farthing.policy.rules import AtLimit, Candidate, Environment, Otherwise, Payer, Policy
+from farthing.policy.rules import AtLimit, Candidate, Environment, Kept, Otherwise, Payer, Policy
 
-__all__ = ["AUTO", "Proposal", "decide", "payers", "rate_window"]
+__all__ = ["AUTO", "Proposal", "decide", "limits", "payers"]
 
 # A caller that leaves the choice to the policy gets the cheapest model it may use.
 AUTO = "auto"
@@ -28,6 +27,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 def payers(call: Call, policy: Policy, candidate: Candidate) -> tuple[Payer, ...]:
     """The budgets that must pay for a call if it goes to this candidate, with their windows."""
     return compiled(policy).payers.of(call, candidate)
+
+
+def limits(call: Call, policy: Policy) -> tuple[Kept, ...]:
+    """The limits on requests, tokens and open calls that a call must keep, with their windows."""
+    return compiled(policy).payers.limits(call)
 
 
 def decide(

@@ -1,19 +1,20 @@
-"""Find the budgets that must pay for a call, and the rate limit it counts against."""
+"""Find the budgets that must pay for a call, and the limits that it counts against."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from farthing.domain.call import Call
+from farthing.domain.call import Call, Identity
 from farthing.domain.names import matches, names_model
-from farthing.domain.period import Window, window_of
-from farthing.policy.rules import AtLimit, Budget, Candidate, Environment, Payer, Policy, RateLimit
+from farthing.domain.period import window_of
+from farthing.policy.rules import AtLimit, Budget, Candidate, Counted, Group, Kept, Limit, Payer, Policy
 
 # All calls that lack a fact share this one value of it.
 NO_VALUE = "(none)"
 # Facts that a caller cannot choose: they come from its key and from the target.
 FIXED_FACTS = ("environment", "group", "key", "developer", "provider", "model")
 _RUN = "run"
+_LIMIT_NAMES = {Counted.REQUESTS: "rate", Counted.TOKENS: "tokens", Counted.CALLS_OPEN: "open"}
 # Distinct kinds of caller remembered for one policy; beyond, the memory starts anew.
 _REMEMBERED_MAX = 10_000
 
@@ -34,6 +35,8 @@ class Payers:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._shares: dict[tuple[str | None, ...], tuple[_Share, ...]] = {}
+        self._groups: Mapping[str | None, Group] = {group.name: group for group in policy.groups}
+        self._limits: dict[tuple[str, str | None], tuple[tuple[Limit, str], ...]] = {}
 
     def of(self, call: Call, candidate: Candidate) -> tuple[Payer, ...]:
         """The budgets that must pay for a call if it goes to this candidate, in policy order."""
@@ -59,6 +62,33 @@ class Payers:
             for share in shares
             if not share.label_matches or _labels_match(call, share.label_matches)
         )
+
+    def limits(self, call: Call) -> tuple[Kept, ...]:
+        """The limits on requests, tokens and open calls that a call must keep, wherever it goes."""
+        identity = call.identity
+        scope = (identity.environment, identity.group)
+        named = self._limits.get(scope)
+        if named is None:
+            named = self._limits[scope] = tuple(self._named_limits(*scope))
+        return tuple([
+            Kept(
+                limit=limit,
+                name=name,
+                value=_value_of(limit.per, identity),
+                window=window_of(limit.period, call.at_us, "UTC"),
+            )
+            for limit, name in named
+        ])  # fmt: skip
+
+    def _named_limits(self, environment_name: str, group_name: str | None) -> Iterator[tuple[Limit, str]]:
+        """Each limit with the name of its accounts, which no other limit or budget has."""
+        environment = self._policy.environments.get(environment_name)
+        for limit in environment.limits if environment else ():
+            per = "" if limit.per == "key" else f":{limit.per}"
+            yield limit, f"{_LIMIT_NAMES[limit.counts]}:{environment_name}{per}"
+        group = self._groups.get(group_name)
+        for limit in group.limits if group else ():
+            yield limit, f"{_LIMIT_NAMES[limit.counts]}:group:{group_name}:{limit.per}"
 
     def _work_out(self, caller: tuple[str | None, ...]) -> tuple[_Share, ...]:
         facts = dict(zip(FIXED_FACTS, caller, strict=True))
@@ -107,10 +137,7 @@ def _label(call: Call, name: str) -> str | None:
     return call.run if name == _RUN else call.labels.get(name)
 
 
-def rate_window(call: Call, environment: Environment) -> tuple[RateLimit, Window, str] | None:
-    """The rate limit of an environment with the window the call falls into and the key that counts."""
-    limit = environment.rate_limit
-    if limit is None:
-        return None
-    value = call.identity.key or call.identity.key_id or NO_VALUE
-    return limit, window_of(limit.period, call.at_us, "UTC"), value
+def _value_of(per: str, identity: Identity) -> str:
+    if per == "key":
+        return identity.key or identity.key_id or NO_VALUE
+    return getattr(identity, per) or NO_VALUE

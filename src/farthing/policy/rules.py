@@ -56,11 +56,27 @@ class OnLedgerFailure(enum.StrEnum):
     OPEN = "open"
 
 
-class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """So many requests per calendar minute or hour, for each key."""
+class Counted(enum.StrEnum):
+    """What a limit counts, by the name that the ledger has for the unit."""
 
-    requests: int
+    __hash__ = str.__hash__  # they are keys on the hot path, and Enum would hash by name, in Python
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    CALLS_OPEN = "calls_open"
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """So many requests or tokens in each calendar minute, hour or day, or so many calls open at once.
+
+    period: TOTAL for calls open at once.
+    per: the fact whose values are counted apart: key, developer, group or environment.
+    """
+
+    counts: Counted
+    most: int
     period: Period
+    per: str = "key"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +93,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[str, ...] | None = None
     otherwise: Otherwise = Otherwise.REFUSE
     downgrade: tuple[tuple[str, str], ...] = ()
-    rate_limit: RateLimit | None = None
+    limits: tuple[Limit, ...] = ()
     at_limit: AtLimit = AtLimit.CLAMP
     output_bound: int | None = None
     unbounded: Unbounded = Unbounded.CONTEXT
@@ -151,6 +167,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     key_sha256: hash of the key that the file names; the key itself is never kept.
     key_env: name of the environment variable that holds the key.
+    limits: what its calls must keep besides the limits of the environment.
     """
 
     name: str
@@ -158,6 +175,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     wallet: str | None = None
     key_sha256: bytes | None = None
     key_env: str | None = None
+    limits: tuple[Limit, ...] = ()
 
 
 class Wallet(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +213,15 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = False
     reason: str = "as_asked"
     rules: tuple[str, ...] = ()
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that a call must keep: under which name, for which value and window it counts."""
+
+    limit: Limit
+    name: str
+    value: str | None
+    window: Window
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
