@@ -155,5 +155,7 @@ def undo_migrations_after(version: int, path: Path) -> None:
     for script in scripts()[version:]:
         for table in re.findall(r"CREATE TABLE (\w+)", script):
             connection.execute(f"DROP TABLE {table}")
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", script):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     connection.execute(f"PRAGMA user_version = {version}")
     connection.close()

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from farthing.domain.usage import Usage
-from farthing.ledger.entries import Outcome, SpendRow
+from farthing.ledger.entries import Outcome
+from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
 from tests.ledger.sentences import (
     CENT,

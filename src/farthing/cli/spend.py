@@ -15,7 +15,7 @@ from farthing.cli.door import CommandError, command
 from farthing.cli.opening import ledger_in_use, open_ledger, policy_or_none
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc, to_microseconds
-from farthing.ledger.entries import SpendRow
+from farthing.ledger.slices import SpendRow
 
 if TYPE_CHECKING:
     from farthing.ledger.store import Store

@@ -13,12 +13,14 @@ from farthing.ledger.entries import (
     Done,
     Held,
     Hold,
+    Offer,
     Operation,
     Outcome,
     Record,
     Renew,
     Settle,
     SettleDead,
+    Tight,
     Unit,
     Unknown,
     Void,
@@ -26,19 +28,27 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.holding import hold_call
 from farthing.ledger.page import Details, Draft, EntryRow, Page
+from farthing.ledger.raising import Raise, Raised
 from farthing.ledger.rollups import Measures
+from farthing.ledger.stopping import stop_of
 
 _NO_MEASURES = Measures()
 
 
 def calls_of(operations: Iterable[Operation]) -> list[str]:
     """Name the calls whose drafts and entries a batch needs on its page."""
-    return [operation.call_id for operation in operations if not isinstance(operation, SettleDead | Renew)]
+    of_no_call = SettleDead | Renew | Raise
+    return [operation.call_id for operation in operations if not isinstance(operation, of_no_call)]
+
+
+def raises_of(operations: Iterable[Operation]) -> list[str]:
+    """Name the raises a batch needs on its page, where they were applied before."""
+    return [operation.raise_id for operation in operations if isinstance(operation, Raise)]
 
 
 def holds_any(operations: Iterable[Operation]) -> bool:
     """Whether a batch needs the live stops on its page."""
-    return any(isinstance(operation, Hold) for operation in operations)
+    return any(_offers_of(operation) for operation in operations)
 
 
 def dead_owners_of(operations: Iterable[Operation]) -> list[str]:
@@ -57,6 +67,7 @@ def accounts_of(operations: Iterable[Operation], page: Page) -> set[str]:
         names.update([account for account, _ in draft.amounts])
     for entry in page.entries.values():
         names.update([account for account, _ in entry.booked])
+    names.update([row.account for row in page.raises.values()])
     return names
 
 
@@ -71,9 +82,19 @@ def new_values(operations: Iterable[Operation], page: Page) -> set[tuple[str, st
 
 def _claims_of(operations: Iterable[Operation]) -> Iterator[Claim]:
     for operation in operations:
-        if isinstance(operation, Hold):
-            for offer in operation.offers:
-                yield from offer.claims
+        for offer in _offers_of(operation):
+            yield from offer.claims
+
+
+def _offers_of(operation: Operation) -> tuple[Offer, ...]:
+    """What may be granted of an operation."""
+    match operation:
+        case Hold():
+            return operation.offers
+        case Record(offer=Offer() as offer):
+            return (offer,)
+        case _:
+            return ()
 
 
 def apply_batch(operations: Sequence[Operation], page: Page) -> list[Answer]:
@@ -299,13 +320,15 @@ def _void(void: Void, page: Page) -> Booked | Done | Unknown:
 # ── record ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _record(record: Record, page: Page) -> Held | Booked:
+def _record(record: Record, page: Page) -> Held | Booked | Tight:
     first = page.entries.get((record.call_id, False))
     if first is not None:
         return page.booked(first, already=True)
     draft = page.drafts.get(record.call_id)
     if draft is not None:
         return page.held(draft)  # it is open: only a settlement or a void ends it
+    if record.offer is not None:
+        return _serve_kept(record, record.offer, page)
     refused = record.outcome is Outcome.REFUSED
     entry = EntryRow(
         call_id=record.call_id,
@@ -317,8 +340,46 @@ def _record(record: Record, page: Page) -> Held | Booked:
             refused=record.count if refused else 0,
             cached=record.count if record.outcome is Outcome.CACHED else 0,
             voided=record.count if record.outcome is Outcome.VOID else 0,
+            avoided=record.avoided_nanodollars,
         ),
         details=Details(facts=record.facts, reason=record.reason, rules=record.rules, status=record.status),
+    )
+    page.write(entry)
+    return page.booked(entry)
+
+
+def _serve_kept(record: Record, offer: Offer, page: Page) -> Booked | Tight:
+    """Book an answer from the cache: nothing is owed, but what the offer claims is used up."""
+    hold = Hold(
+        call_id=record.call_id,
+        at_us=record.at_us,
+        owner="",
+        facts=record.facts,
+        offers=(offer,),
+        tentative=True,
+    )
+    if stop_of(offer, record.facts, page.stops) is not None or not isinstance(hold_call(hold, page), Held):
+        return Tight(call_id=record.call_id)
+    draft = page.drafts[record.call_id]
+    page.close(draft)
+    entry = EntryRow(
+        call_id=draft.call_id,
+        at_us=draft.at_us,
+        written_at_us=draft.at_us,
+        outcome=Outcome.CACHED,
+        provider=draft.provider,
+        model_served=draft.model,
+        measures=Measures(calls=1, cached=1, avoided=record.avoided_nanodollars),
+        booked=draft.amounts,
+        details=Details(
+            facts=draft.facts,
+            reason=record.reason,
+            rules=record.rules,
+            target=draft.target,
+            status=record.status,
+            latency_ms=record.latency_ms,
+            would_refuse=draft.would_refuse,
+        ),
     )
     page.write(entry)
     return page.booked(entry)

@@ -11,6 +11,7 @@ import msgspec
 from farthing.domain.money import TOKENS_PER_MILLION, divide_up
 from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
+from farthing.ledger.raising import Raise, Raised
 
 
 class Unit(enum.StrEnum):
@@ -199,6 +200,9 @@ class Record(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     """Write an entry for a call that was never held: refused by a rule, answered from a cache.
 
     count is how many alike refusals this one row stands for.
+    offer: for an answer from the cache, what it uses up although it costs nothing (a request of a rate
+        limit). Where it does not fit, or a stop refuses it, the answer is Tight, and nothing is written.
+    avoided_nanodollars: what the answer would have cost.
     """
 
     call_id: str
@@ -209,6 +213,9 @@ class Record(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     rules: tuple[str, ...] = ()
     status: int | None = None
     count: int = 1
+    offer: Offer | None = None
+    avoided_nanodollars: int = 0
+    latency_ms: int | None = None
 
 
 class SettleDead(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
@@ -229,14 +236,14 @@ class Renew(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     process: str
 
 
-Operation = Hold | Settle | Void | Record | SettleDead | Renew
+Operation = Hold | Settle | Void | Record | SettleDead | Renew | Raise
 
 
 # ── answers: one for each operation, in order ───────────────────────────────────────────────────
 
 
 class Balance(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """One account: what is settled, what calls in flight hold, and the limit last asked of it."""
+    """One account: what is settled, what calls in flight hold, and the limit last asked of it, as raised."""
 
     account: str
     unit: Unit
@@ -292,7 +299,10 @@ class Stopped(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
 
 class Tight(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """A hold that was tentative or waits got nothing yet; nothing was taken, written or remembered."""
+    """A hold that was tentative or waits, or an answer from the cache, got nothing.
+
+    Nothing was taken, written or remembered.
+    """
 
     call_id: str
 
@@ -324,7 +334,7 @@ class Unknown(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     call_id: str
 
 
-Answer = Held | Short | Stopped | Tight | Booked | Done | Unknown
+Answer = Held | Short | Stopped | Tight | Booked | Done | Raised | Unknown
 
 
 class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -361,6 +371,7 @@ class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     would_refuse: tuple[str, ...]
     count: int
     corrected: bool
+    avoided_nanodollars: int = 0
 
 
 class OpenHold(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -405,27 +416,6 @@ class KeyRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     group: str | None = None
     developer: str | None = None
     revoked_at_us: int | None = None
-
-
-class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """What a slice of calls cost, from the hourly roll-ups.
-
-    calls: all that were not refused; voided and cached ones are among them.
-    """
-
-    by: Mapping[str, str | None]
-    calls: int
-    refused: int
-    assumed: int
-    cost_nanodollars: int
-    cost_asked_nanodollars: int
-    input_tokens: int
-    cached_read: int
-    cached_write: int
-    output_tokens: int
-    reasoning: int
-    voided: int = 0
-    cached: int = 0
 
 
 # The value whose account is shared by all values that came too late for one of their own.

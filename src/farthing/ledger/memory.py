@@ -22,13 +22,12 @@ from farthing.ledger.entries import (
     OpenHold,
     Operation,
     Owner,
-    SpendRow,
 )
 from farthing.ledger.forgetting import LOOKS, Folded, Unused, add_up
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
-from farthing.ledger.slices import Slice, slice_of
+from farthing.ledger.slices import Slice, SpendRow, slice_of
 from farthing.ledger.store import MARKS_KEPT_US
 
 ENTRIES_KEPT = 10_000
@@ -337,10 +336,17 @@ class MemoryStore:
             kept = [stop for stop in self._stops.values() if stop.is_live or not live]
         return sorted(kept, key=lambda stop: (stop.at_us, stop.stop_id), reverse=True)
 
-    def remember(self, name: str, value: str) -> str:
-        """Keep a fact under a name for good; returns what was kept first."""
+    def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
+        """Keep a fact under a name unless another is kept; returns what is kept."""
         with self._lock:
+            if instead_of is not None and self._facts.get(name) == instead_of:
+                self._facts[name] = value
             return self._facts.setdefault(name, value)
+
+    def recall(self, name: str) -> str | None:
+        """What is kept under a name, if anything."""
+        with self._lock:
+            return self._facts.get(name)
 
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
         """Note something about an account; True for exactly one of all who note it."""

@@ -21,14 +21,16 @@ from farthing.ledger.entries import (
     Unit,
     shared_account_name,
 )
+from farthing.ledger.raising import Raise, RaiseRow, Raises, raised_by, raises_with
 from farthing.ledger.rollups import Measures, Rollups
 
 
 class Account(msgspec.Struct, gc=False, kw_only=True):
     """One account while a batch works on it.
 
+    limit: what the policy said last; raises: what was added to it, and raised: what of that counts now.
     number: the store's own name for the row; None while there is none.
-    used: something was held against it in this batch.
+    used: something was held against it, or it was raised, in this batch.
     """
 
     account: str
@@ -43,11 +45,19 @@ class Account(msgspec.Struct, gc=False, kw_only=True):
     ends_at_us: int | None = None
     number: int | None = None
     used: bool = False
+    raises: Raises = ()
+    raised: int = 0
 
     @property
     def is_kept(self) -> bool:
         """Whether it has a row, or gets one at the end of this batch."""
         return self.used or self.number is not None
+
+    def as_of(self, at_us: int | None) -> "Account":
+        """The account with the raises that count at a moment; without one, all of them."""
+        if self.raises:
+            self.raised = raised_by(self.raises, at_us)
+        return self
 
     def balance(self) -> Balance:
         """What the account says to the outside, at this moment."""
@@ -56,7 +66,7 @@ class Account(msgspec.Struct, gc=False, kw_only=True):
             unit=self.unit,
             settled=self.settled,
             held=self.held,
-            limit=self.limit,
+            limit=self.limit + self.raised,
             budget=self.budget,
             value=self.value,
             window=self.window,
@@ -196,6 +206,7 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
         would_refuse=first.would_refuse,
         count=max(row.measures.calls, row.measures.refused),
         corrected=correction is not None,
+        avoided_nanodollars=row.measures.avoided,
     )
 
 
@@ -203,10 +214,12 @@ class Page:
     """What one batch sees and changes: rows are read once, changed here, and written once.
 
     The store fills accounts, drafts, entries and values before the batch is applied. Afterwards it
-    writes opened, closed, written, rollups, renewed, forgotten, and the accounts of used_accounts().
+    writes opened, closed, written, raised, rollups, renewed, forgotten, and the accounts of used_accounts().
 
     values: how many values of a (budget, window) have an account, for those that new_values names.
     stops: those that are live, oldest first.
+    raises: those of the batch that were applied before.
+    at_us: the moment of the operation that is being applied; raises count, or not, by it.
     rollups: the sums that the batch adds to; sums of its own unless given.
     """
 
@@ -223,9 +236,12 @@ class Page:
         self.entries = {(entry.call_id, entry.correction): entry for entry in entries}
         self.values: dict[tuple[str, str], int] = {}
         self.stops: Sequence[Stop] = ()
+        self.raises: dict[str, RaiseRow] = {}
+        self.at_us: int | None = None
         self.opened: dict[str, Draft] = {}
         self.closed: set[str] = set()
         self.written: list[EntryRow] = []
+        self.raised: list[RaiseRow] = []
         self.rollups = Rollups() if rollups is None else rollups
         self.renewed: dict[str, Renew] = {}
         self.forgotten: set[str] = set()
@@ -237,7 +253,7 @@ class Page:
         """
         account = self.accounts.get(claim.account)
         if account is not None and account.is_kept:
-            return account
+            return account.as_of(self.at_us)
         if claim.values_max is not None:
             values = self.values.get((claim.budget, claim.window), 0)
             if values >= claim.values_max:
@@ -251,7 +267,7 @@ class Page:
         account = self.accounts.get(name)
         if account is None:
             account = self.accounts[name] = _new_account(claim, name, OTHER_VALUES)
-        return account
+        return account.as_of(self.at_us)
 
     def used_accounts(self) -> list[Account]:
         """The accounts to write: those that were there before, and new ones that held something."""
@@ -263,11 +279,37 @@ class Page:
         self.opened[draft.call_id] = draft
         for name, amount in draft.amounts:
             account = self.accounts[name]
-            if not account.is_kept and account.value is not None:
-                of_budget = (account.budget, account.window)
-                self.values[of_budget] = self.values.get(of_budget, 0) + 1
+            self._use(account)
             account.held += amount
-            account.used = True
+
+    def _use(self, account: Account) -> None:
+        """Let an account have a row; a value that gets its first one is counted."""
+        if not account.is_kept and account.value is not None:
+            of_budget = (account.budget, account.window)
+            self.values[of_budget] = self.values.get(of_budget, 0) + 1
+        account.used = True
+
+    def add_raise(self, asked: Raise) -> RaiseRow:
+        """Raise the limit of an account, and keep who did it and why."""
+        account = self.account_for(asked.claim)
+        self._use(account)
+        account.limit = asked.claim.limit
+        limit_before = account.limit + account.raised
+        account.raises = raises_with(account.raises, asked.until_us, asked.amount)
+        row = RaiseRow(
+            raise_id=asked.raise_id,
+            account=account.account,
+            at_us=asked.at_us,
+            amount=asked.amount,
+            limit_before=limit_before,
+            limit_after=account.as_of(self.at_us).balance().limit,
+            until_us=asked.until_us,
+            by=asked.by,
+            reason=asked.reason,
+        )
+        self.raises[row.raise_id] = row
+        self.raised.append(row)
+        return row
 
     def close(self, draft: Draft) -> None:
         """Free what a draft holds; a hold opened in this very batch leaves no trace."""
@@ -322,7 +364,7 @@ class Page:
 
     def balances(self, amounts: Iterable[tuple[str, int]]) -> tuple[Balance, ...]:
         """The accounts that amounts belong to, at this moment."""
-        return tuple([self.accounts[account].balance() for account, _ in amounts])
+        return tuple([self.accounts[account].as_of(self.at_us).balance() for account, _ in amounts])
 
 
 def _new_account(claim: Claim, name: str, value: str | None) -> Account:

@@ -27,6 +27,7 @@ class Measures(NamedTuple):
     cached_write: int = 0
     output_tokens: int = 0
     reasoning: int = 0
+    avoided: int = 0
 
     def plus(self, other: "Measures") -> "Measures":
         """Add figure by figure."""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from farthing.ledger.entries import SpendRow
 from farthing.ledger.rollups import Measures
 
 LABEL_PREFIX = "label:"
@@ -16,6 +15,29 @@ DIMENSIONS = {
     "run": ("environment", "run"),
     "label": ("hour", "environment", "value"),
 }
+
+
+class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """What a slice of calls cost, from the hourly roll-ups.
+
+    calls: all that were not refused; voided and cached ones are among them.
+    avoided_nanodollars: what cached ones would have cost.
+    """
+
+    by: Mapping[str, str | None]
+    calls: int
+    refused: int
+    assumed: int
+    cost_nanodollars: int
+    cost_asked_nanodollars: int
+    input_tokens: int
+    cached_read: int
+    cached_write: int
+    output_tokens: int
+    reasoning: int
+    voided: int = 0
+    cached: int = 0
+    avoided_nanodollars: int = 0
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +73,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
             reasoning=sums.reasoning,
             voided=sums.voided,
             cached=sums.cached,
+            avoided_nanodollars=sums.avoided,
         )
 
     def _asked_as(self, dimension: str) -> str:

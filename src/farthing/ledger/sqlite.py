@@ -23,12 +23,12 @@ from farthing.ledger.entries import (
     OpenHold,
     Operation,
     Owner,
-    SpendRow,
 )
 from farthing.ledger.file_queue import FileQueue
 from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.migrate import migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
+from farthing.ledger.slices import SpendRow
 from farthing.ledger.sqlite_rows import read_page, write_page
 from farthing.ledger.store import BatchPoisoned
 
@@ -188,14 +188,18 @@ class SqliteStore:
             stops = sqlite_stops.all_stops(connection)
         return [stop for stop in stops if stop.is_live or not live]
 
-    def remember(self, name: str, value: str) -> str:
-        """Keep a fact under a name for good; returns what was kept first."""
-        with self._asking() as connection:
-            kept = sqlite_questions.fact(connection, name)
-        if kept is not None:
+    def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
+        """Keep a fact under a name unless another is kept; returns what is kept."""
+        kept = self.recall(name)
+        if kept is not None and kept != instead_of:
             return kept
         with self._writing() as connection:
-            return sqlite_questions.remember(connection, name, value)
+            return sqlite_questions.remember(connection, name, value, instead_of)
+
+    def recall(self, name: str) -> str | None:
+        """What is kept under a name, if anything."""
+        with self._asking() as connection:
+            return sqlite_questions.fact(connection, name)
 
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
         """Note something about an account; True for exactly one of all who note it."""

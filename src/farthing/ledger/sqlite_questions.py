@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from farthing.ledger.entries import Balance, Entry, KeyRow, OpenHold, Owner, SpendRow
+from farthing.ledger.entries import Balance, Entry, KeyRow, OpenHold, Owner
 from farthing.ledger.page import entry_of
 from farthing.ledger.rollups import HOUR_US
-from farthing.ledger.slices import Slice, slice_of
+from farthing.ledger.slices import Slice, SpendRow, slice_of
 from farthing.ledger.sqlite_rows import (
     ACCOUNT_COLUMNS,
     ENTRY_COLUMNS,
@@ -332,8 +332,9 @@ def fact(connection: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def remember(connection: sqlite3.Connection, name: str, value: str) -> str:
-    """Keep a fact unless one is kept; answer what is kept."""
+def remember(connection: sqlite3.Connection, name: str, value: str, instead_of: str | None) -> str:
+    """Keep a fact unless another one than the one that gives way is kept; answer what is kept."""
+    connection.execute("UPDATE fact SET value = ? WHERE name = ? AND value = ?", (value, name, instead_of))
     connection.execute("INSERT INTO fact VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
     return fact(connection, name) or value
 

@@ -25,7 +25,7 @@ ACCOUNT_COLUMNS = (
 ENTRY_COLUMNS = (
     "call_id, correction, at_us, written_at_us, outcome, provider, model, ceiling_nanodollars, "
     "calls, refused, voided, cached, assumed, cost_nanodollars, cost_asked_nanodollars, "
-    "input_tokens, cached_read, cached_write, output_tokens, reasoning, booked, details"
+    "input_tokens, cached_read, cached_write, output_tokens, reasoning, avoided_nanodollars, booked, details"
 )
 
 MEASURE_COLUMNS = (
@@ -41,6 +41,7 @@ MEASURE_COLUMNS = (
     "cached_write",
     "output_tokens",
     "reasoning",
+    "avoided_nanodollars",
 )
 
 _DRAFTS = "SELECT draft FROM hold WHERE call_id IN (SELECT value FROM json_each(?))"
@@ -67,20 +68,20 @@ _WRITE_ENTRY = """
         call_id, correction, at_us, written_at_us, outcome, environment, "group", key, developer, provider,
         model, model_asked, run, request_id, ceiling_nanodollars, calls, refused, voided, cached, assumed,
         cost_nanodollars, cost_asked_nanodollars, input_tokens, cached_read, cached_write, output_tokens,
-        reasoning, booked, details
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        reasoning, avoided_nanodollars, booked, details
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _ADD = "DO UPDATE SET " + ", ".join([name + " = " + name + " + excluded." + name for name in MEASURE_COLUMNS])
 _ADD_HOUR = " ".join(
     (
-        "INSERT INTO spend_hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO spend_hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         'ON CONFLICT (hour, environment, "group", key, developer, provider, model, model_asked)',
         _ADD,
     )
 )
 _ADD_RUN = " ".join(
     (
-        "INSERT INTO spend_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO spend_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "ON CONFLICT (environment, run)",
         _ADD,
         ", first_at_us = min(first_at_us, excluded.first_at_us)",
@@ -89,7 +90,7 @@ _ADD_RUN = " ".join(
 )
 _ADD_LABEL = " ".join(
     (
-        "INSERT INTO spend_label VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO spend_label VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "ON CONFLICT (name, hour, environment, value)",
         _ADD,
     )
@@ -130,7 +131,7 @@ def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -
 
 def read_entries(connection: sqlite3.Connection, rows: Iterable[SqlRow]) -> list[EntryRow]:
     """Turn rows of ENTRY_COLUMNS into lines of the ledger; accounts get their names back."""
-    parsed = [(row, _decode_booked(row[20])) for row in rows]
+    parsed = [(row, _decode_booked(row[21])) for row in rows]
     numbers = {number for _, booked in parsed for number in booked}
     found = connection.execute(_ACCOUNT_NAMES, (as_json([int(number) for number in numbers]),))
     names = {str(number): name for number, name in found} if numbers else {}
@@ -176,9 +177,9 @@ def _entry_from(row: SqlRow, booked: Mapping[str, int], names: Mapping[str, str]
         provider=provider or None,
         model_served=model or None,
         ceiling_nanodollars=ceiling_nanodollars,
-        measures=Measures(*row[8:20]),
+        measures=Measures(*row[8:21]),
         booked=tuple([(names[number], amount) for number, amount in booked.items()]),
-        details=_decode_details(row[21]),
+        details=_decode_details(row[22]),
     )
 
 

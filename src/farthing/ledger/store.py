@@ -16,9 +16,9 @@ from farthing.ledger.entries import (
     OpenHold,
     Operation,
     Owner,
-    SpendRow,
 )
 from farthing.ledger.outcome_sums import WantedOutcomes
+from farthing.ledger.slices import SpendRow
 
 # Calls of a window settle after its end now and then, so its marks are kept for a while.
 MARKS_KEPT_US = 31 * 86_400 * 1_000_000
@@ -167,8 +167,15 @@ class Store(Protocol):
         """Every stop there ever was, or those that refuse calls now; newest first."""
         ...
 
-    def remember(self, name: str, value: str) -> str:
-        """Keep a fact under a name for good; returns what was kept first (budget definitions, salts)."""
+    def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
+        """Keep a fact under a name; returns what is kept: the first one (budget definitions, salts).
+
+        instead_of: a fact that gives way to this one, if it is still the one that is kept.
+        """
+        ...
+
+    def recall(self, name: str) -> str | None:
+        """What is kept under a name, if anything."""
         ...
 
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:

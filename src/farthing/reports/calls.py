@@ -46,6 +46,7 @@ def call_json(entry: Entry) -> dict[str, object]:
         "cost_nanodollars": entry.cost_nanodollars if facts.cost_tracked else None,
         "cost_asked_nanodollars": entry.cost_asked_nanodollars,
         "overrun_nanodollars": entry.overrun_nanodollars,
+        "avoided_nanodollars": entry.avoided_nanodollars,
         "accounts": list(entry.accounts),
         "price_version": entry.price_version,
         "policy_digest": facts.policy_digest,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from farthing.ledger.entries import SpendRow
+from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
 from farthing.reports.totals import with_rest
 
@@ -61,4 +61,6 @@ def spend_json(row: SpendRow) -> dict[str, object]:
         "cached_write": row.cached_write,
         "output_tokens": row.output_tokens,
         "reasoning": row.reasoning,
+        "cached": row.cached,
+        "avoided_nanodollars": row.avoided_nanodollars,
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from farthing.ledger.entries import SpendRow
+from farthing.ledger.slices import SpendRow
 
 _FIGURES = tuple(name for name in SpendRow.__struct_fields__ if name != "by")
 
