@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farthing.config.definitions import check_definitions
@@ -10,12 +11,26 @@ from farthing.config.secrets import resolve_secrets
 from farthing.config.stores import open_store
 from farthing.domain.errors import LedgerUnavailable, PolicyError
 from farthing.domain.period import Period
-from farthing.policy.rules import Budget, Environment, Group, Policy, Target
+from farthing.ledger.store import Store
+from farthing.policy.rules import AtLimit, Budget, Environment, Group, Policy, Target
+from tests.builders import a_book, a_call, a_governor
+from tests.builders import a_policy as a_policy_with_targets
 
 
 def a_policy(*, targets: tuple[Target, ...] = (), budgets: tuple[Budget, ...] = ()) -> Policy:
     environments = {"development": Environment(name="development")}
     return Policy(digest="0" * 16, environments=environments, targets=targets, budgets=budgets)
+
+
+def count_something(store: Store, budget: str) -> None:
+    """Let a call hold money of a budget."""
+    paying = Budget(
+        name=budget, limit_nanodollars=1, period=Period.DAILY, zone="UTC", at_limit=AtLimit.OVERRUN
+    )
+    governor = a_governor(store, a_policy_with_targets(paying), prices=a_book())
+    governor.committer.start()
+    governor.authorize(a_call())
+    governor.committer.stop()
 
 
 class TestSecrets:
@@ -133,7 +148,35 @@ class TestDefinitions:
         store = open_store("memory://")
         before = Budget(name="b", limit_nanodollars=1, period=Period.DAILY, zone="UTC")
         check_definitions(a_policy(budgets=(before,)), store)
+        count_something(store, "b")
         with pytest.raises(PolicyError) as caught:
             check_definitions(a_policy(budgets=(changed,)), store)
         assert said in str(caught.value)
         assert "give the changed budget a new name" in str(caught.value)
+
+    def test_until_a_budget_has_counted_anything_all_of_it_may_change(self, tmp_path: Path) -> None:
+        for store in (open_store("memory://"), open_store(f"sqlite:///{tmp_path}/ledger.db")):
+            for period in (Period.DAILY, Period.WEEKLY):
+                budget = Budget(name="b", limit_nanodollars=1, period=period, zone="UTC")
+                check_definitions(a_policy(budgets=(budget,)), store)
+            count_something(store, "b")
+            with pytest.raises(PolicyError, match='period was "weekly" and is "daily"'):
+                check_definitions(
+                    a_policy(
+                        budgets=(Budget(name="b", limit_nanodollars=1, period=Period.DAILY, zone="UTC"),)
+                    ),
+                    store,
+                )
+            store.close()
+
+    def test_a_policy_that_is_refused_leaves_no_definition_behind(self) -> None:
+        store = open_store("memory://")
+        known, new = (
+            Budget(name=name, limit_nanodollars=1, period=Period.DAILY, zone="UTC") for name in ("b", "new")
+        )
+        check_definitions(a_policy(budgets=(known,)), store)
+        count_something(store, "b")
+        changed = msgspec.structs.replace(known, period=Period.WEEKLY)
+        with pytest.raises(PolicyError):
+            check_definitions(a_policy(budgets=(new, changed)), store)
+        assert store.recall("budget:new") is None

@@ -1,5 +1,7 @@
 """Hold budgets to what they once meant: one name never counts two different things."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from farthing.domain.errors import PolicyError, Problem
@@ -19,42 +21,58 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_definitions(policy: Policy, store: Store) -> None:
-    """Remember what each budget counts, and refuse a policy that makes it count something else.
+    """Remember what each budget counts, and refuse a policy that makes one count something else.
 
-    The limit may change at any time: it comes with each hold.
+    The limit may change at any time: it comes with each hold. Until a budget has counted anything, all
+    of it may change. Of a policy that is refused nothing is remembered.
 
     Raises PolicyError for every budget whose match, per, period or zone is not what it was.
     """
-    problems = tuple(
-        problem for budget in policy.budgets if (problem := _difference(budget, store)) is not None
-    )
+    problems = tuple(_differences(policy, store))
     if problems:
         raise PolicyError(problems)
+    for budget in policy.budgets:
+        written = _written(budget)
+        before = store.recall(_name(budget))
+        if before != written:
+            store.remember(_name(budget), written, instead_of=before)
 
 
-def _difference(budget: Budget, store: Store) -> Problem | None:
-    now = _Definition(
+def _differences(policy: Policy, store: Store) -> Iterator[Problem]:
+    for budget in policy.budgets:
+        remembered = store.recall(_name(budget))
+        if remembered in (None, _written(budget)) or not store.balances(budget=budget.name):
+            continue
+        before = msgspec.json.decode(remembered or "", type=_Definition)
+        now = _definition(budget)
+        changed = [
+            f"{said} was {_shown(getattr(before, name))} and is {_shown(getattr(now, name))}"
+            for name, said in _SAID.items()
+            if getattr(before, name) != getattr(now, name)
+        ]
+        yield Problem(
+            file="ledger",
+            line=None,
+            key=f"budget {budget.name}",
+            message=f"its balance counts something else: {'; '.join(changed)}",
+            fix="give the changed budget a new name; the old one keeps its history",
+        )
+
+
+def _name(budget: Budget) -> str:
+    return f"budget:{budget.name}"
+
+
+def _written(budget: Budget) -> str:
+    return msgspec.json.encode(_definition(budget), order="sorted").decode()
+
+
+def _definition(budget: Budget) -> _Definition:
+    return _Definition(
         match={name: sorted(values) for name, values in budget.match.items()},
         per=budget.per,
         period=budget.period.value,
         zone=budget.zone,
-    )
-    written = msgspec.json.encode(now, order="sorted").decode()
-    remembered = store.remember(f"budget:{budget.name}", written)
-    if remembered == written:
-        return None
-    before = msgspec.json.decode(remembered, type=_Definition)
-    changed = [
-        f"{said} was {_shown(getattr(before, name))} and is {_shown(getattr(now, name))}"
-        for name, said in _SAID.items()
-        if getattr(before, name) != getattr(now, name)
-    ]
-    return Problem(
-        file="ledger",
-        line=None,
-        key=f"budget {budget.name}",
-        message=f"its balance counts something else: {'; '.join(changed)}",
-        fix="give the changed budget a new name; the old one keeps its history",
     )
 
 
