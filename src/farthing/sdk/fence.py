@@ -22,7 +22,7 @@ from farthing.sdk.budgets_given import (
     share_given,
 )
 from farthing.sdk.context import FenceShut, Scope, active_scopes, enter, inside, leave
-from farthing.sdk.errors import GuardError
+from farthing.sdk.errors import CallRefused, GuardError
 from farthing.sdk.instrument import instrument
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -282,14 +282,17 @@ class Fence:
     def _left(self, scope: Scope) -> Generator[None, None, None]:
         try:
             yield
-        except FenceShut as shut:
-            self._end(scope, shut)
-            raise  # it belongs to a fence around this one
+        except (Exception, FenceShut) as error:
+            self._end(scope, error)
+            raise  # it is the caller's, or belongs to a fence around this one
         self._end(scope, None)
 
     def _end(self, scope: Scope, error: BaseException | None) -> None:
-        """See to what leaving means: a swallowed refusal is raised again, a run without calls is told."""
-        if error is not None and not isinstance(error, FenceShut):
+        """See to what leaving means: once it is shut, BudgetExceeded leaves; a run without calls is told.
+
+        The code inside may have swallowed the refusal, or a framework made an error of its own of it.
+        """
+        if isinstance(error, CallRefused) or not isinstance(error, Exception | FenceShut | None):
             return
         exceeded = scope.exceeded()
         if exceeded is not None:

@@ -93,8 +93,21 @@ def _guard_for(client: object, request: "httpx2.Request", family: ModuleType) ->
 
 
 def _sdk_of(request: "httpx2.Request") -> str | None:
-    agent = request.headers.get("user-agent", "")
-    return next((sdk for mark, sdk in _AGENTS if mark in agent), None)
+    """Which SDK made a request: frameworks put their name over its user agent, but not over its version."""
+    headers = request.headers
+    agent = f"{headers.get('user-agent', '')} {headers.get('x-goog-api-client', '')}"
+    named = next((sdk for mark, sdk in _AGENTS if mark in agent), None)
+    version = headers.get("x-stainless-package-version")
+    if named is not None or version is None:
+        return named
+    of_version = [
+        sdk
+        for sdk in ("openai", "anthropic")
+        if getattr(sys.modules.get(sdk), "__version__", None) == version
+    ]
+    if not of_version:
+        return None
+    return of_version[-1 if "anthropic-version" in headers else 0]
 
 
 @lru_cache(maxsize=256)
