@@ -93,15 +93,25 @@ def test_a_fence_stops_a_runaway_loop(gateway: RunningGateway) -> None:
     assert "stopped: budget_exceeded" in told
 
 
-def run_without_gateway(example: str, gateway: RunningGateway) -> str:
+def test_tests_have_budgets_and_say_what_they_spent(gateway: RunningGateway, tmp_path: Path) -> None:
+    told = run_without_gateway(
+        "pytest_budgets.py", gateway, "-m", "pytest", "-c", os.devnull, "-q", XDG_STATE_HOME=str(tmp_path)
+    )
+
+    assert "2 passed, 1 xfailed" in told
+    assert "test_that_runs_away" in told and "budget reached" in told
+
+
+def run_without_gateway(example: str, gateway: RunningGateway, *with_: str, **more: str) -> str:
     """Run an example whose client asks the provider itself; here the simulated one."""
     variables = {
         "OPENAI_BASE_URL": gateway.simulator.openai_url,
         "OPENAI_API_KEY": "any",
         "FARTHING_ENV": "development",
+        **more,
     }
     ended = subprocess.run(
-        [sys.executable, str(EXAMPLES / example)],
+        [sys.executable, *with_, str(EXAMPLES / example)],
         env=os.environ | variables,
         capture_output=True,
         text=True,
@@ -123,4 +133,5 @@ def test_every_example_is_run_here() -> None:
         "quickstart_curl.sh",
         "guard_openai.py",
         "guard_fence.py",
+        "pytest_budgets.py",
     }

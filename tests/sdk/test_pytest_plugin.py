@@ -269,7 +269,7 @@ def test_a_budget_for_the_run_meters_every_test(
     *tests, total = told.rows.values()
     assert total[2] == sum(row[2] for row in tests) <= Decimal("0.02")
     assert total[3].startswith("$0.02  run pytest-")
-    assert told.rows["test_it.py::test_third"] == (0, 1, 0, "cap of the run reached")
+    assert told.rows["test_it.py::test_third"] == (0, 1, Decimal(0), "cap of the run reached")
     (account,), _ = told.books()
     assert account.settled == total[2] * 1_000_000_000
 
