@@ -17,6 +17,11 @@ _FREE = re.compile(
 _HOME = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 _IN_PATH = re.compile(r"(?P<head>.*/(?:models|deployments)/)(?P<model>[^:/]+)(?P<tail>(?::[A-Za-z]+|/.*))")
 
+# Bedrock and Vertex have Claude's answers in wrappings, and prices, of their own.
+_OF_CLOUDS = re.compile(r"/model/[^/]+/(?:invoke|converse)|:(?:streamR|r)awPredict$")
+_FIX = "use chat, responses, messages, embeddings or generate_content, or a client without a guard"
+_CLOUDS_FIX = "call Claude with anthropic.Anthropic(), which can be metered, or with a client without a guard"
+
 
 @lru_cache(maxsize=4_096)
 def surface_of(method: str, path: str, family: str) -> Surface | None:
@@ -35,15 +40,17 @@ def surface_of(method: str, path: str, family: str) -> Surface | None:
             return surface
         if _FREE.fullmatch("/" + "/".join(steps[place:])):
             return None
+    if _OF_CLOUDS.search(path):
+        raise Refused(unmetered(f"{method} {path}", fix=_CLOUDS_FIX))
     raise Refused(unmetered(f"{method} {path}"))
 
 
-def unmetered(what: str) -> Refusal:
+def unmetered(what: str, *, fix: str = _FIX) -> Refusal:
     """Say that a request cannot be made because nobody could tell its cost."""
     return Refusal(
         reason=Reason.UNMETERED_PATH,
         message=f"{what} cannot be metered, so a guarded client does not make it",
-        fix="use chat, responses, messages, embeddings or generate_content, or a client without a guard",
+        fix=fix,
     )
 
 
