@@ -4,7 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import anthropic
+import openai
 import pytest
+
+from farthing import GuardError, guard
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ROOT / ".venv" / "beside"
@@ -43,3 +47,27 @@ def test_every_entrance_of_the_oldest_sdks_is_metered_and_refused(environment: s
 @pytest.mark.parametrize("environment", ["older", "middle"])
 def test_clients_of_the_last_of_each_major_keep_their_manners(environment: str) -> None:
     run_beside(environment, "tests/sdk/test_guard_openai.py", "tests/sdk/test_guard_other_clients.py")
+
+
+GEMINI_OF_OLD = """
+from google import genai
+from farthing import GuardError, guard
+try:
+    guard(genai.Client(api_key="any"), budget=1)
+except GuardError as error:
+    print(error)
+"""
+
+
+def test_an_sdk_older_than_the_oldest_is_named_and_not_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    python = BESIDE / "oldest" / "bin" / "python"
+    ended = subprocess.run([python, "-c", GEMINI_OF_OLD], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith(
+        "google.genai 1.0.0 cannot be guarded: 1.10 is the oldest that can; upgrade"
+    )
+    monkeypatch.setattr(openai, "__version__", "1.39.0")
+    with pytest.raises(GuardError, match=r"openai 1\.39\.0 .* 1\.40 is the oldest"):
+        guard(openai.OpenAI(api_key="any"), budget=1)
+    monkeypatch.setattr(anthropic, "__version__", "0.33.1")
+    with pytest.raises(GuardError, match=r"anthropic 0\.33\.1 .* 0\.34 is the oldest"):
+        guard(anthropic.Anthropic(api_key="any"), budget=1)

@@ -1,6 +1,8 @@
 """How each SDK's client is copied with the guard at its transport; the copy is of the very same class."""
 
 import copy
+import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -59,16 +61,32 @@ def sdk_of(client: object) -> str:
     )
 
 
+# Older ones hide their transport (Gemini's stood on requests) or retry a refusal; nobody tries them here.
+_OLDEST = {"openai": "1.40", "anthropic": "0.34", "google.genai": "1.10"}
 FAMILIES = {"openai": "openai", "anthropic": "anthropic", "google": "gemini"}
 
 
 def guarded_copy(client: Client, sdk: str, desk: "Desk") -> Client:
     """Copy a client with the guard in place; the original stays as it was."""
+    _check_age("google.genai" if sdk == "google" else sdk)
     if sdk == "google":
         from farthing.sdk.google_client import guarded_google
 
         return cast("Client", guarded_google(client, desk))
     return cast("Client", _guarded_stainless(client, sdk, desk))
+
+
+def _check_age(package: str) -> None:
+    version, oldest = str(sys.modules[package].__version__), _OLDEST[package]
+    if _numbers(version) < _numbers(oldest):
+        raise GuardError(
+            f"{package} {version} cannot be guarded: {oldest} is the oldest that can; upgrade it, "
+            "or send its calls through a gateway (farthing serve)"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _guarded_stainless(client: object, sdk: str, desk: "Desk") -> object:
