@@ -27,6 +27,7 @@ from farthing.ledger.entries import (
     Void,
 )
 from farthing.ledger.migrate import scripts
+from farthing.ledger.raising import Raise, Raised
 from farthing.ledger.store import Store
 
 CENT = 10_000_000
@@ -115,6 +116,12 @@ def bury(owner: str = US) -> SettleDead:
     return SettleDead(owner=owner, at_us=NOON_US + 2)
 
 
+def raising(amount: int = DOLLAR, raise_id: str = "raise-1", **changes: Any) -> Raise:
+    """Raise the limit of the team's account, by a dollar unless told."""
+    known: dict[str, Any] = {"claim": claim(), "at_us": NOON_US, "by": "ana", "reason": "launch week"}
+    return Raise(raise_id=raise_id, amount=amount, **(known | changes))
+
+
 def ask(store: Store, operation: Operation) -> Answer:
     """Apply one operation alone."""
     (answer,) = store.apply([operation])
@@ -139,6 +146,13 @@ def booked(store: Store, operation: Settle | Void | Record) -> Booked:
     """Book what must be bookable."""
     answer = ask(store, operation)
     assert isinstance(answer, Booked), answer
+    return answer
+
+
+def raised(store: Store, operation: Raise) -> Raised:
+    """Raise what can always be raised."""
+    answer = ask(store, operation)
+    assert isinstance(answer, Raised), answer
     return answer
 
 

@@ -23,6 +23,7 @@ from farthing.ledger.entries import (
     Unit,
 )
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.raising import Raise
 from farthing.ledger.sqlite import SqliteStore
 from tests.ledger.sentences import HOUR_US, NOON_US, bury, facts, refuse, void
 
@@ -46,6 +47,21 @@ labels = st.dictionaries(st.sampled_from(["feature", "branch"]), st.sampled_from
 matches = st.sampled_from(
     [{}, {"model": "big"}, {"model": "small"}, {"label:feature": "a"}, {"run": "r1"}, {"workflow": "tokens"}]
 )
+
+
+@st.composite
+def raises(draw: st.DrawFn) -> Raise:
+    name = draw(st.sampled_from(sorted(ACCOUNTS)))
+    unit, at_short, limit = ACCOUNTS[name]
+    return Raise(
+        raise_id=draw(st.sampled_from([f"raise-{number}" for number in range(8)])),
+        claim=Claim(account=name, unit=unit, limit=limit, at_short=at_short, budget=name),
+        at_us=draw(hours),
+        amount=draw(st.integers(-LIMIT, LIMIT)),
+        until_us=draw(st.none() | hours),
+        by="us",
+        reason="test",
+    )
 
 
 @st.composite
@@ -101,6 +117,7 @@ operations: st.SearchStrategy[Operation] = (
     | holds()
     | settlements()
     | call_ids.map(void)
+    | raises()
     | call_ids.map(lambda call_id: refuse(call_id))
     | owners.map(bury)
 )
@@ -116,12 +133,14 @@ class AnySequence(RuleBasedStateMachine):
         self.sqlite = SqliteStore(Path(self.folder.name) / "ledger.db")
         self.ceilings: dict[str, int] = {}
         self.beyond = 0
+        self.highest: dict[str, int] = {}
         self.first_booked: dict[str, Booked] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "sqlite"):
             assert self.memory.verify() == self.sqlite.verify() == []  # I5
             assert self.memory.entries() == self.sqlite.entries()
+            assert self.memory.raises() == self.sqlite.raises()
             for by in (["hour", "model", "key"], ["run", "environment"], ["label:feature", "hour"], []):
                 assert self.memory.spend(by=by) == self.sqlite.spend(by=by)
             self.sqlite.close()
@@ -164,8 +183,11 @@ class AnySequence(RuleBasedStateMachine):
     def remember(self, operation: Operation, answer: Answer) -> None:
         if isinstance(answer, Held):
             if answer.call_id not in self.ceilings:
-                for balance in answer.balances:  # I1, at the moment of the grant
+                for balance in answer.balances:  # I1, at the moment of the grant, with what was raised
                     assert balance.account not in HARD or balance.remaining >= 0
+                    self.highest[balance.account] = max(
+                        self.highest.get(balance.account, balance.limit), balance.limit
+                    )
             first = self.ceilings.setdefault(answer.call_id, answer.ceiling_nanodollars)
             assert first == answer.ceiling_nanodollars  # I2
         if isinstance(answer, Booked):
@@ -186,11 +208,13 @@ class AnySequence(RuleBasedStateMachine):
     def balances_agree_and_limits_hold(self) -> None:
         balances = self.memory.balances()
         assert self.sqlite.balances() == balances
+        for at_us in (NOON_US, NOON_US + 2 * HOUR_US):
+            assert self.sqlite.balances(at_us=at_us) == self.memory.balances(at_us=at_us)
         assert self.sqlite.open_holds() == self.memory.open_holds()
         for balance in balances:
             assert balance.held >= 0
-            if balance.account in HARD:  # I1
-                assert balance.settled + balance.held <= balance.limit + self.beyond
+            if balance.account in HARD and balance.account in self.highest:  # I1
+                assert balance.settled + balance.held <= self.highest[balance.account] + self.beyond
 
 
 AnySequence.TestCase.settings = settings(

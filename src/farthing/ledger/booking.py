@@ -82,6 +82,8 @@ def new_values(operations: Iterable[Operation], page: Page) -> set[tuple[str, st
 
 def _claims_of(operations: Iterable[Operation]) -> Iterator[Claim]:
     for operation in operations:
+        if isinstance(operation, Raise):
+            yield operation.claim
         for offer in _offers_of(operation):
             yield from offer.claims
 
@@ -103,6 +105,7 @@ def apply_batch(operations: Sequence[Operation], page: Page) -> list[Answer]:
 
 
 def _apply(operation: Operation, page: Page) -> Answer:
+    page.at_us = operation.at_us
     match operation:
         case Hold():
             return hold_call(operation, page)
@@ -118,8 +121,17 @@ def _apply(operation: Operation, page: Page) -> Answer:
             page.renewed[operation.owner] = operation
             page.forgotten.discard(operation.owner)
             return Done(1)
+        case Raise():
+            return _raise(operation, page)
         case _:
             assert_never(operation)
+
+
+def _raise(asked: Raise, page: Page) -> Raised:
+    known = page.raises.get(asked.raise_id)
+    row = known or page.add_raise(asked)
+    (balance,) = page.balances([(row.account, 0)])
+    return Raised(row=row, balance=balance, already=known is not None)
 
 
 # ── settle, correct, void ───────────────────────────────────────────────────────────────────────

@@ -65,6 +65,7 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     values_max: how many values of the budget have an account of their own in one window; those that
         come later share one. None where callers cannot make up values.
     fallback_from: once so much is settled or held, the offer is not made; a cheaper one stands behind it.
+    of_one_call: the limit is for this call alone; nothing is held and no account is kept.
     """
 
     account: str
@@ -79,6 +80,7 @@ class Claim(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     spent_reason: str = "budget_exceeded"
     values_max: int | None = None
     fallback_from: int | None = None
+    of_one_call: bool = False
 
 
 class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -145,6 +147,7 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
         remember nothing, because the asker comes back with tighter bounds.
     waits: where calls in flight hold what this one would get more from, answer Tight likewise,
         because the asker comes back when some of them have ended.
+    keeps: what the asker itself keeps held in each account meanwhile; it would wait for that in vain.
     made: the call went out while the ledger was away; no stop can refuse it any more.
     """
 
@@ -155,6 +158,7 @@ class Hold(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     offers: tuple[Offer, ...]
     tentative: bool = False
     waits: bool = False
+    keeps: Mapping[str, int] = {}
     made: bool = False
 
 

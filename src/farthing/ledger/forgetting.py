@@ -56,6 +56,10 @@ class Unused:
         """Take note that an account will not be used again; may be called in the middle of anything."""
         self._told.put(account)
 
+    def raised(self, account: str) -> None:
+        """Take note that an account was opened although no entry names it yet."""
+        self._waiting[account] = None
+
     def wrote(self, entry: EntryRow) -> None:
         """Count a line that is kept."""
         for name, _ in entry.booked:

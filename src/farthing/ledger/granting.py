@@ -126,15 +126,24 @@ def _largest_cap(offer: Offer, account_for: AccountFor, *, ignoring_held: bool =
 
 def _room(claim: Claim, account: Account, *, ignoring_held: bool = False) -> int:
     """What is left of a limit. A request counts however little its call costs, so it is never ignored."""
+    limit = claim.limit + account.raised
     if ignoring_held and claim.unit is not Unit.REQUESTS:
-        return claim.limit - account.settled
-    return claim.limit - account.settled - account.held
+        return limit - account.settled
+    return limit - account.settled - account.held
 
 
 def _falls_back(claim: Claim, account: Account, *, ignoring_held: bool) -> bool:
-    """Whether so much is spent that only a cheaper offer is made, whatever would still fit."""
-    left = _room(claim, account, ignoring_held=ignoring_held)
-    return claim.fallback_from is not None and claim.limit - left >= claim.fallback_from
+    """Whether so much is spent that only a cheaper offer is made, whatever would still fit.
+
+    It is the same share of a limit that was raised.
+    """
+    if claim.fallback_from is None:
+        return False
+    limit = claim.limit + account.raised
+    used = limit - _room(claim, account, ignoring_held=ignoring_held)
+    if account.raised and claim.limit > 0:
+        return used * claim.limit >= claim.fallback_from * limit
+    return used >= claim.fallback_from
 
 
 def _least_cap(offer: Offer, claim: Claim) -> int:

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from farthing.domain.errors import Reason
 from farthing.ledger.entries import (
     Answer,
     Booked,
+    Claim,
     Held,
     Hold,
     Offer,
@@ -17,6 +20,7 @@ from farthing.ledger.entries import (
     Unknown,
 )
 from farthing.ledger.granting import (
+    AccountFor,
     Grant,
     first_that_fits,
     need_of,
@@ -25,7 +29,7 @@ from farthing.ledger.granting import (
     waiting_helps,
     would_refuse,
 )
-from farthing.ledger.page import Details, Draft, EntryRow, Page
+from farthing.ledger.page import Account, Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 from farthing.ledger.stopping import places_left, stop_of
 
@@ -50,17 +54,30 @@ def hold_call(hold: Hold, page: Page) -> Answer:
     grant = first_that_fits(offers, page.account_for)
     if hold.tentative and grant != Grant(0, offers[0].output_full):
         return Tight(call_id=hold.call_id)
-    if hold.waits and waiting_helps(offers, grant, page.account_for):
+    if hold.waits and waiting_helps(offers, grant, _what_others_hold(hold, page)):
         return Tight(call_id=hold.call_id)
     if grant is None:
         return _refuse_short(hold, offers, page)
     return _open(hold, places[grant.offer], grant.output_cap, page)
 
 
+def _what_others_hold(hold: Hold, page: Page) -> AccountFor:
+    """See accounts as if what the asker itself keeps held were spent."""
+
+    def account_for(claim: Claim) -> Account:
+        account = page.account_for(claim)
+        kept = min(hold.keeps.get(account.account, 0), account.held)
+        if not kept:
+            return account
+        return msgspec.structs.replace(account, settled=account.settled + kept, held=account.held - kept)
+
+    return account_for if hold.keeps else page.account_for
+
+
 def _open(hold: Hold, place: int, output_cap: int, page: Page) -> Held:
     offer = hold.offers[place]
     needed = needed_at(offer, output_cap)
-    payers = [(claim, page.account_for(claim)) for claim in offer.claims]
+    payers = [(claim, page.account_for(claim)) for claim in offer.claims if not claim.of_one_call]
     amounts = {account.account: needed[claim.unit] for claim, account in payers}
     draft = Draft(
         call_id=hold.call_id,

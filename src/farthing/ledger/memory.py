@@ -12,7 +12,14 @@ import msgspec
 
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
-from farthing.ledger.booking import accounts_of, apply_batch, calls_of, dead_owners_of, new_values
+from farthing.ledger.booking import (
+    accounts_of,
+    apply_batch,
+    calls_of,
+    dead_owners_of,
+    new_values,
+    raises_of,
+)
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -26,6 +33,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.forgetting import LOOKS, Folded, Unused, add_up
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
+from farthing.ledger.raising import RaiseRow, Raises, raises_with, what_raised
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, SpendRow, slice_of
 from farthing.ledger.store import MARKS_KEPT_US
@@ -56,6 +64,7 @@ class MemoryStore:
         self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
         self._outcomes_kept = 0
         self._stops: dict[str, Stop] = {}
+        self._raises: dict[str, RaiseRow] = {}
         self._marks: dict[str, tuple[int | None, set[str]]] = {}
         _stores.add(self)
 
@@ -81,6 +90,7 @@ class MemoryStore:
         page = Page(drafts=drafts, entries=entries, rollups=self._rollups)
         if self._stops:
             page.stops = self.stops(live=True)[::-1]
+        page.raises = {name: self._raises[name] for name in raises_of(operations) if name in self._raises}
         for name in accounts_of(operations, page):
             if name in self._accounts:
                 page.accounts[name] = msgspec.structs.replace(self._accounts[name])
@@ -99,6 +109,9 @@ class MemoryStore:
         for entry in page.written:
             self._entries[entry.call_id, entry.correction] = entry
             self._unused.wrote(entry)
+        for raised in page.raised:
+            self._raises[raised.raise_id] = raised
+            self._unused.raised(raised.account)
         while len(self._entries) > self._entries_kept:
             oldest, _ = next(iter(self._entries))
             self._fold(self._entries.pop((oldest, False)), self._entries.pop((oldest, True), None))
@@ -128,6 +141,8 @@ class MemoryStore:
         account = self._accounts.pop(name)
         self._folded.settled.pop(name, None)
         self._marks.pop(name, None)
+        if account.raises:
+            self._raises = {key: row for key, row in self._raises.items() if row.account != name}
         if account.value is not None:
             self._values[account.budget, account.window] -= 1
             if not self._values[account.budget, account.window]:
@@ -137,17 +152,20 @@ class MemoryStore:
         """Forget an account with the last of its entries."""
         self._unused.retire(account)
 
-    def balance(self, account: str) -> Balance | None:
+    def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
         with self._lock:
             row = self._accounts.get(account)
-            return None if row is None else row.balance()
+            return None if row is None else row.as_of(at_us).balance()
 
-    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
+    def balances(
+        self, *, budget: str | None = None, current_at_us: int | None = None, at_us: int | None = None
+    ) -> list[Balance]:
         """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
+        shown_at_us = current_at_us if at_us is None else at_us
         with self._lock:
             return [
-                row.balance()
+                row.as_of(shown_at_us).balance()
                 for _, row in sorted(self._accounts.items())
                 if budget in (None, row.budget) and _contains(row, current_at_us)
             ]
@@ -260,7 +278,20 @@ class MemoryStore:
             for name, account in self._accounts.items():
                 found += _differing(f"settled of {name}", settled[name], account.settled)
                 found += _differing(f"held of {name}", held[name], account.held)
+            found += self._differing_raises()
             return found + again.rollups.differences(self._rollups)
+
+    def _differing_raises(self) -> list[Difference]:
+        kept: dict[str, Raises] = {}
+        for row in self._raises.values():
+            kept[row.account] = raises_with(kept.get(row.account, ()), row.until_us, row.amount)
+        found = []
+        for name, account in self._accounts.items():
+            expected, rides = dict(kept.get(name, ())), dict(account.raises)
+            for until_us in expected.keys() | rides.keys():
+                figures = expected.get(until_us, 0), rides.get(until_us, 0)
+                found += _differing(what_raised(name, until_us), *figures)
+        return found
 
     def add_key(self, row: KeyRow) -> None:
         """Remember a key; raises ValueError where the label is taken in its environment."""
@@ -335,6 +366,18 @@ class MemoryStore:
         with self._lock:
             kept = [stop for stop in self._stops.values() if stop.is_live or not live]
         return sorted(kept, key=lambda stop: (stop.at_us, stop.stop_id), reverse=True)
+
+    def raises(
+        self, *, budget: str | None = None, account: str | None = None, limit: int = 100
+    ) -> list[RaiseRow]:
+        """Raises of an account, of a budget, or all, newest first."""
+        with self._lock:
+            kept = [
+                row
+                for row in self._raises.values()
+                if account in (None, row.account) and budget in (None, self._accounts[row.account].budget)
+            ]
+        return sorted(kept, key=lambda row: (row.at_us, row.raise_id), reverse=True)[:limit]
 
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
         """Keep a fact under a name unless another is kept; returns what is kept."""

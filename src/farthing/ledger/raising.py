@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farthing.domain.period import iso_utc
+
 if TYPE_CHECKING:
     from farthing.ledger.entries import Balance, Claim
 
@@ -64,3 +66,8 @@ def raised_by(raises: Raises, at_us: int | None) -> int:
     return sum([
         amount for until_us, amount in raises if until_us is None or at_us is None or at_us < until_us
     ])  # fmt: skip
+
+
+def what_raised(account: str, until_us: int | None) -> str:
+    """Name the raises of an account that end together, where they do not add up."""
+    return f"raised of {account} " + ("without end" if until_us is None else f"until {iso_utc(until_us)}")

@@ -12,7 +12,14 @@ from pathlib import Path
 from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
-from farthing.ledger import sqlite_marks, sqlite_outcomes, sqlite_questions, sqlite_stops, sqlite_verify
+from farthing.ledger import (
+    sqlite_marks,
+    sqlite_outcomes,
+    sqlite_questions,
+    sqlite_raises,
+    sqlite_stops,
+    sqlite_verify,
+)
 from farthing.ledger.booking import apply_batch, holds_any
 from farthing.ledger.entries import (
     Answer,
@@ -28,6 +35,7 @@ from farthing.ledger.file_queue import FileQueue
 from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.migrate import migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
+from farthing.ledger.raising import RaiseRow
 from farthing.ledger.slices import SpendRow
 from farthing.ledger.sqlite_rows import read_page, write_page
 from farthing.ledger.store import BatchPoisoned
@@ -67,15 +75,17 @@ class SqliteStore:
             write_page(connection, page)
         return answers
 
-    def balance(self, account: str) -> Balance | None:
+    def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
         with self._asking() as connection:
-            return sqlite_questions.balance(connection, account)
+            return sqlite_questions.balance(connection, account, at_us)
 
-    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
+    def balances(
+        self, *, budget: str | None = None, current_at_us: int | None = None, at_us: int | None = None
+    ) -> list[Balance]:
         """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
         with self._asking() as connection:
-            return sqlite_questions.balances(connection, budget, current_at_us)
+            return sqlite_questions.balances(connection, budget, current_at_us, at_us)
 
     def entry(self, call_id: str) -> Entry | None:
         """One call, its correction applied."""
@@ -187,6 +197,13 @@ class SqliteStore:
         with self._asking() as connection:
             stops = sqlite_stops.all_stops(connection)
         return [stop for stop in stops if stop.is_live or not live]
+
+    def raises(
+        self, *, budget: str | None = None, account: str | None = None, limit: int = 100
+    ) -> list[RaiseRow]:
+        """Raises of an account, of a budget, or all, newest first."""
+        with self._asking() as connection:
+            return sqlite_raises.raises(connection, budget, account, limit)
 
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
         """Keep a fact under a name unless another is kept; returns what is kept."""

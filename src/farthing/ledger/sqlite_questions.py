@@ -39,16 +39,19 @@ _BALANCES = " ".join(
 )
 
 
-def balance(connection: sqlite3.Connection, account: str) -> Balance | None:
+def balance(connection: sqlite3.Connection, account: str, at_us: int | None) -> Balance | None:
     """One account."""
     row = connection.execute(_BALANCE, (account,)).fetchone()
-    return None if row is None else account_from(row).balance()
+    return None if row is None else account_from(row).as_of(at_us).balance()
 
 
-def balances(connection: sqlite3.Connection, budget: str | None, current_at_us: int | None) -> list[Balance]:
+def balances(
+    connection: sqlite3.Connection, budget: str | None, current_at_us: int | None, at_us: int | None
+) -> list[Balance]:
     """Accounts, by name."""
     rows = connection.execute(_BALANCES, {"budget": budget, "at_us": current_at_us})
-    return [account_from(row).balance() for row in rows]
+    shown_at_us = current_at_us if at_us is None else at_us
+    return [account_from(row).as_of(shown_at_us).balance() for row in rows]
 
 
 def open_holds(connection: sqlite3.Connection) -> list[OpenHold]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -64,6 +65,6 @@ def write_raises(
         connection.execute(_RIDE, (rides, number))
 
 
-def _rows(found: Iterable[tuple[object, ...]]) -> list[RaiseRow]:
+def _rows(found: Iterable[tuple[Any, ...]]) -> list[RaiseRow]:
     names = RaiseRow.__struct_fields__
     return [RaiseRow(**dict(zip(names, row, strict=True))) for row in found]

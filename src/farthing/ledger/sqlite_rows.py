@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from farthing.ledger.booking import accounts_of, calls_of, dead_owners_of, new_values
+from farthing.ledger.booking import accounts_of, calls_of, dead_owners_of, new_values, raises_of
 from farthing.ledger.entries import Operation, Outcome, Unit
 from farthing.ledger.page import Account, Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
+from farthing.ledger.sqlite_raises import known_raises, raises_from, write_raises
 
 SqlRow = tuple[Any, ...]
 
@@ -19,7 +20,8 @@ _decode_details = msgspec.json.Decoder(Details).decode
 _decode_booked = msgspec.json.Decoder(dict[str, int]).decode
 
 ACCOUNT_COLUMNS = (
-    "account, unit, limit_seen, budget, settled, held, value, window, starts_at_us, ends_at_us, account_id"
+    "account, unit, limit_seen, budget, settled, held, value, window, starts_at_us, ends_at_us, account_id, "
+    "raises"
 )
 
 ENTRY_COLUMNS = (
@@ -120,6 +122,9 @@ def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -
     ended = [call_id for call_id in calls if call_id not in drafts]
     entries = read_entries(connection, connection.execute(_ENTRIES, (as_json(ended),))) if ended else []
     page = Page(drafts=drafts.values(), entries=entries)
+    raises = raises_of(operations)
+    if raises:
+        page.raises = {row.raise_id: row for row in known_raises(connection, raises)}
     names = accounts_of(operations, page)
     if names:
         found = connection.execute(_ACCOUNTS, (as_json(list(names)),))
@@ -140,7 +145,7 @@ def read_entries(connection: sqlite3.Connection, rows: Iterable[SqlRow]) -> list
 
 def account_from(row: SqlRow) -> Account:
     """Turn a row of ACCOUNT_COLUMNS into an account."""
-    account, unit, limit, budget, settled, held, value, window, starts_at_us, ends_at_us, number = row
+    account, unit, limit, budget, settled, held, value, window, starts_at_us, ends_at_us, number, rides = row
     return Account(
         account=account,
         unit=Unit(unit),
@@ -153,6 +158,7 @@ def account_from(row: SqlRow) -> Account:
         starts_at_us=starts_at_us,
         ends_at_us=ends_at_us,
         number=number,
+        raises=raises_from(rides),
     )
 
 
@@ -189,6 +195,8 @@ def _entry_from(row: SqlRow, booked: Mapping[str, int], names: Mapping[str, str]
 def write_page(connection: sqlite3.Connection, page: Page) -> None:
     """Write what a batch changed, each row once."""
     numbers = _write_accounts(connection, page.used_accounts())
+    if page.raised:
+        write_raises(connection, page.raised, page.accounts, numbers)
     if page.opened:
         rows = [(draft.call_id, draft.owner, _encode(draft).decode()) for draft in page.opened.values()]
         connection.executemany(_OPEN_HOLD, rows)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from farthing.ledger.entries import Difference
+from farthing.ledger.raising import what_raised
 from farthing.ledger.rollups import cost_bucket
 from farthing.ledger.sqlite_rows import MEASURE_COLUMNS
 
@@ -82,6 +83,19 @@ _ACCOUNTS = """
 """
 
 
+_RAISES = """
+    SELECT account, until_us, sum(expected), sum(found)
+    FROM (
+        SELECT account_id, until_us, amount AS expected, 0 AS found FROM limit_raise
+        UNION ALL
+        SELECT account_id, json_extract(ride.value, '$[0]'), 0, json_extract(ride.value, '$[1]')
+        FROM account, json_each(account.raises) AS ride
+    ) JOIN account USING (account_id)
+    GROUP BY account_id, until_us
+    HAVING sum(expected) <> sum(found)
+"""
+
+
 def differences(connection: sqlite3.Connection) -> list[Difference]:
     """Compare every balance and roll-up row with the sum of the entries; SQLite does the summing."""
     connection.create_function("cost_bucket", 1, cost_bucket, deterministic=True)
@@ -99,6 +113,8 @@ def _accounts(connection: sqlite3.Connection) -> Iterator[Difference]:
     for account, settled, settled_found, held, held_found in connection.execute(_ACCOUNTS):
         yield from _differing(f"settled of {account}", settled, settled_found)
         yield from _differing(f"held of {account}", held, held_found)
+    for account, until_us, raised, raised_found in connection.execute(_RAISES):
+        yield from _differing(what_raised(account, until_us), raised, raised_found)
 
 
 def _rollup(rows: sqlite3.Cursor, name: str, width: int) -> Iterator[Difference]:

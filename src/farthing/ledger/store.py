@@ -18,6 +18,7 @@ from farthing.ledger.entries import (
     Owner,
 )
 from farthing.ledger.outcome_sums import WantedOutcomes
+from farthing.ledger.raising import RaiseRow
 from farthing.ledger.slices import SpendRow
 
 # Calls of a window settle after its end now and then, so its marks are kept for a while.
@@ -37,7 +38,8 @@ class Store(Protocol):
     Every store promises (tests/ledger/test_every_store.py asks them all):
 
     1. A batch is one transaction: when apply returns, all of it is durable, or it raised and none is.
-    2. When a hold is granted, settled + held fits the limit of every claim that is not PASS.
+    2. When a hold is granted, settled + held fits the limit of every claim that is not PASS, with what
+       raised it and still counts at the moment of the hold.
     3. A call is held once and settled once; asking again changes nothing and gives the first answer.
     4. A settlement is never refused, even late. One that was assumed takes one correction.
     5. A refusal consumes nothing of any account.
@@ -62,12 +64,20 @@ class Store(Protocol):
 
     # Questions never wait for writers.
 
-    def balance(self, account: str) -> Balance | None:
-        """One account, or None if nothing was ever held against it."""
+    def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
+        """One account, or None if nothing was ever held against it.
+
+        Its limit is shown as raised at a moment; without one every raise counts, whatever its end.
+        """
         ...
 
-    def balances(self, *, budget: str | None = None, current_at_us: int | None = None) -> list[Balance]:
-        """Accounts of a budget, or of all; only windows that contain the moment when one is given."""
+    def balances(
+        self, *, budget: str | None = None, current_at_us: int | None = None, at_us: int | None = None
+    ) -> list[Balance]:
+        """Accounts of a budget, or of all; only windows that contain the moment when one is given.
+
+        Limits are shown as raised at that moment, or at another one, as balance does.
+        """
         ...
 
     def entry(self, call_id: str) -> Entry | None:
@@ -135,7 +145,7 @@ class Store(Protocol):
         """Revoke a key; False where there is none or it was revoked before."""
         ...
 
-    # Outcomes, stops, and what is told once.
+    # Outcomes, stops, raises, and what is told once.
 
     def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
         """Keep an outcome; one with the same id of the same environment and key is kept once.
@@ -165,6 +175,12 @@ class Store(Protocol):
 
     def stops(self, *, live: bool = False) -> list[Stop]:
         """Every stop there ever was, or those that refuse calls now; newest first."""
+        ...
+
+    def raises(
+        self, *, budget: str | None = None, account: str | None = None, limit: int = 100
+    ) -> list[RaiseRow]:
+        """Raises of an account, of a budget, or all, newest first; who, from what to what, and why."""
         ...
 
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
