@@ -7,7 +7,9 @@ from pathlib import Path
 
 from farthing.config.definitions import check_definitions
 from farthing.config.load import Loaded, load_policy
+from farthing.config.rulings import keep_ruling
 from farthing.config.secrets import resolve_secrets
+from farthing.config.source import Stamp, stamp_of
 from farthing.config.stores import open_store
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
@@ -26,7 +28,11 @@ def clock() -> int:
 
 
 class Running:
-    """A governor with everything it stands on, for one process."""
+    """A governor with everything it stands on, for one process.
+
+    A policy may be succeeded by another one while calls are made: then policy, prices, notices, secrets
+    and governor change together (``farthing.config.reload``).
+    """
 
     def __init__(
         self,
@@ -38,9 +44,18 @@ class Running:
         governor: Governor,
         secrets: Mapping[str, str],
         prompt_salt: bytes,
+        policy_paths: Sequence[Path] = (),
+        policy_seen: Stamp = (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.policy: Policy = loaded.policy
         self.notices = loaded.notices
+        self.files = loaded.files
+        self.ledger_of_policy = loaded.ledger
+        self.policy_paths = tuple(policy_paths)
+        self.policy_seen = policy_seen
+        self.environ = environ
+        self.in_force_since_us = clock()
         self.store = store
         self.committer = committer
         self.prices = prices
@@ -91,10 +106,12 @@ def build(
     Raises PolicyError with every problem of the files, LedgerUnavailable where the ledger cannot open.
     """
     environ = os.environ if environ is None else environ
+    seen = stamp_of(policy_paths)
     loaded = load_policy(policy_paths, environ)
     secrets = resolve_secrets(loaded.policy, environ)
     store = open_store(ledger_url(ledger, policy_paths, environ, of_policy=loaded.ledger))
     check_definitions(loaded.policy, store)
+    keep_ruling(loaded, store, clock())
     prices = load_book().with_overrides(loaded.prices)
     # A store in memory never waits and dies with us: there is nothing to gather commits for.
     committer = Committer(store, clock=clock, inline=isinstance(store, MemoryStore))
@@ -109,4 +126,7 @@ def build(
         governor=governor,
         secrets=secrets,
         prompt_salt=salt,
+        policy_paths=policy_paths,
+        policy_seen=seen,
+        environ=environ,
     )

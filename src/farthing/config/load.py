@@ -18,6 +18,14 @@ from farthing.prices.override import Override
 DEFAULT_ZONE = "UTC"
 
 
+class RulingFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the files that make a policy, as it was read; environment is the only one it speaks for."""
+
+    name: str
+    sha256: str
+    environment: str | None = None
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A policy as its files say it, without any secret.
 
@@ -30,6 +38,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Override]
     notices: tuple[str, ...]
     ledger: str | None = None
+    files: tuple[RulingFile, ...] = ()
 
 
 def load_policy(paths: Sequence[Path], environ: Mapping[str, str]) -> Loaded:
@@ -76,6 +85,9 @@ def load_policy(paths: Sequence[Path], environ: Mapping[str, str]) -> Loaded:
         prices=prices,
         notices=(*notices, *stand_ins, *unenforced(sources)),
         ledger=str(ledger) if ledger else None,
+        files=tuple(
+            RulingFile(name=str(one.path), sha256=one.sha256, environment=one.environment) for one in sources
+        ),
     )
 
 

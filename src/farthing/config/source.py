@@ -1,5 +1,6 @@
 """Read the files of a policy: each is text, then plain values, then sections that fit the schema."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,9 +32,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: the only one that the file speaks for; None where it speaks for all that it names.
     inferred: the environment was taken from the name of the file.
+    sha256: of the very bytes that were read.
     """
 
     path: Path
+    sha256: str
     document: Document
     section: PolicyFile
     environment: str | None = None
@@ -42,6 +45,23 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     def problem(self, path: tuple[str | int, ...], message: str, fix: str) -> Problem:
         """A problem at a place of this file."""
         return problem_at(self.document, path, message, fix)
+
+
+# What shows of each file from outside: when it was written, its size, which file it is.
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+def stamp_of(paths: Sequence[Path]) -> Stamp:
+    """What shows of files from outside; it differs once one of them was written or replaced."""
+    return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
 
 
 def read_sources(paths: Sequence[Path]) -> tuple[list[Source], list[Problem]]:
@@ -65,7 +85,8 @@ def environment_in_group_name(name: str) -> str | None:
 
 def _read(path: Path) -> Source | list[Problem]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        written = path.read_bytes()
+        text = written.decode("utf-8-sig")
     except FileNotFoundError:
         return [_unreadable(path, "is not there", "write one with  farthing init")]
     except UnicodeDecodeError as error:
@@ -80,14 +101,15 @@ def _read(path: Path) -> Source | list[Problem]:
         message = "is empty" if value is None else "must hold sections"
         return [problem_at(document, (), message, "write a starter policy with  farthing init")]
     lost = lost_indentation(document)
-    return [lost] if lost is not None else _fit(path, _as_policy(document, value))
+    sha256 = hashlib.sha256(written).hexdigest()
+    return [lost] if lost is not None else _fit(path, sha256, _as_policy(document, value))
 
 
 def _unreadable(path: Path, message: str, fix: str) -> Problem:
     return Problem(file=str(path), line=None, key="(file)", message=message, fix=fix)
 
 
-def _fit(path: Path, document: Document) -> Source | list[Problem]:
+def _fit(path: Path, sha256: str, document: Document) -> Source | list[Problem]:
     """Fit a document to the schema; else every problem it has, in the order of its lines."""
     problems = [*document.problems, *empty_values(document)]
     known = {problem.key for problem in problems}
@@ -102,6 +124,7 @@ def _fit(path: Path, document: Document) -> Source | list[Problem]:
     environment = section.environment or (SHORT_NAMES[named[1].lower()] if named else None)
     return Source(
         path=path,
+        sha256=sha256,
         document=document,
         section=section,
         environment=environment,

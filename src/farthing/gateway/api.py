@@ -14,6 +14,7 @@ from farthing.gateway.headers import TwoCredentials, read_headers
 from farthing.gateway.identities import Identities
 from farthing.gateway.keys import ADMIN_PREFIX
 from farthing.gateway.refusals import reject
+from farthing.gateway.reloading import Reloader
 from farthing.ledger.store import Store
 
 if TYPE_CHECKING:
@@ -45,11 +46,18 @@ class AdminApi:
     """
 
     def __init__(
-        self, running: Running, *, admin_sha256: str, identities: Identities, elsewhere: Elsewhere
+        self,
+        running: Running,
+        *,
+        admin_sha256: str,
+        identities: Identities,
+        reloader: Reloader,
+        elsewhere: Elsewhere,
     ) -> None:
         self._running = running
         self._elsewhere = elsewhere
-        self._identities = identities
+        self._reloader = reloader
+        self.identities = identities
         self._admin_sha256 = admin_sha256
         self._app: FastAPI | None = None
         self._loading = asyncio.Lock()
@@ -66,7 +74,7 @@ class AdminApi:
             admin = self.is_admin(scope)
             if not admin:
                 credential = _credential(scope)
-                identity = await self._identities.find(credential) if credential else None
+                identity = await self.identities.find(credential) if credential else None
                 if identity is None:
                     rejection = reject(
                         "openai",
@@ -91,7 +99,7 @@ class AdminApi:
     def _build(self) -> "FastAPI":
         from farthing.gateway.api_routes import build_api
 
-        app = build_api(self._running)
+        app = build_api(self._running, self._reloader)
         app.router.default = self._elsewhere
         return app
 

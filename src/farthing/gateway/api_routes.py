@@ -13,9 +13,11 @@ from farthing import __version__
 from farthing.config.build import Running
 from farthing.gateway.api_asking import Admin, Json, Who
 from farthing.gateway.api_outcomes import add_outcomes
+from farthing.gateway.api_policy import add_policy
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.gateway.refusals import reject
+from farthing.gateway.reloading import Reloader
 from farthing.reports.budgets import balance_json, hold_json, in_order
 from farthing.reports.calls import call_json
 from farthing.reports.spend import check_dimensions, complete_spend, spend_json
@@ -41,7 +43,7 @@ def no_unknown_parameter(request: Request) -> None:
             raise HTTPException(400, f"{name} is not a parameter of this path; {has}")
 
 
-def build_api(running: Running) -> FastAPI:
+def build_api(running: Running, reloader: Reloader) -> FastAPI:
     """Build the application that answers under /api."""
     app = FastAPI(
         title="farthing",
@@ -66,6 +68,7 @@ def build_api(running: Running) -> FastAPI:
     _add_keys(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
+    add_policy(app, reloader)
 
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
@@ -119,7 +122,8 @@ def _add_money(app: FastAPI, running: Running) -> None:
     @app.get("/api/budgets", dependencies=[Admin])
     def budgets(budget: str | None = None, *, current: bool = True) -> Json:
         """Accounts of every budget, or of one; only current windows unless told otherwise."""
-        rows = running.store.balances(budget=budget, current_at_us=running.clock() if current else None)
+        now_us = running.clock()
+        rows = running.store.balances(budget=budget, current_at_us=now_us if current else None, at_us=now_us)
         return {"budgets": [balance_json(row) for row in in_order(rows)]}
 
     @app.get("/api/holds", dependencies=[Admin])

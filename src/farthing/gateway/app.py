@@ -3,9 +3,13 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
 from farthing.config.build import Running
+from farthing.config.reload import Following
 from farthing.domain.errors import Reason, Refusal, Refused
 from farthing.gateway.api import AdminApi
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
@@ -15,6 +19,7 @@ from farthing.gateway.identities import Identities
 from farthing.gateway.metrics import Counters, exposition
 from farthing.gateway.models_list import models_body, models_for, shape_for
 from farthing.gateway.refusals import reject, reject_refusal
+from farthing.gateway.reloading import Reloader
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstream import Upstream
 from farthing.wire.surfaces import Surface, find
@@ -50,6 +55,7 @@ class Gateway:
         metrics_open: bool = True,
     ) -> None:
         self._running = running
+        self._simulator_url = simulator_url
         self._targets = Targets(running.policy, running.secrets, simulator_url=simulator_url)
         self._counters = Counters()
         self._identities = Identities(running.store, running.policy, running.clock)
@@ -58,14 +64,17 @@ class Gateway:
         self._upstream_client = upstream_client
         self._worker = worker
         self._metrics_open = metrics_open
+        self._reloader = Reloader(running, self)
         self._api = AdminApi(
             running,
             admin_sha256=admin_sha256,
             identities=self._identities,
+            reloader=self._reloader,
             elsewhere=self._unmetered_path,
         )
         self._surfaces: dict[tuple[str, str], Surface | None] = {}
         self._background: list[asyncio.Task[None]] = []
+        self._refreshing: asyncio.Task[None] | None = None
         self._upstream: Upstream | None = None
         self._calls: Calls | None = None
 
@@ -145,8 +154,8 @@ class Gateway:
             await send_whole(send, 200, [_JSON], b'{"status":"ok"}')
             return
         ready = await asyncio.to_thread(self._running.ledger_answers)
-        status, body = (200, b'{"status":"ready"}') if ready else (503, b'{"status":"ledger_unavailable"}')
-        await send_whole(send, status, [_JSON], body)
+        told = {"status": "ready" if ready else "ledger_unavailable", **self._reloader.in_short()}
+        await send_whole(send, 200 if ready else 503, [_JSON], msgspec.json.encode(told))
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
         if not self._metrics_open and not self._api.is_admin(scope):
@@ -198,9 +207,19 @@ class Gateway:
 
     async def start(self) -> None:
         """Open connections and begin the background work; calls can be served afterwards."""
-        running = self._running
         self._upstream = _open_upstream(self._upstream_client, self._answer_seconds)
-        self._calls = Calls(
+        self._calls = self._new_calls()
+        self._refreshing = asyncio.create_task(self._identities.keep_fresh())
+        self._background = [asyncio.create_task(self._tick()), asyncio.create_task(self._reloader.watch())]
+        self._reloader.heed_signal()
+        # What was loaded lives as long as the process: the collector need not walk it during calls.
+        gc.collect()
+        gc.freeze()
+
+    def _new_calls(self) -> Calls:
+        assert self._upstream is not None
+        running = self._running
+        return Calls(
             governor=running.governor,
             identities=self._identities,
             upstream=self._upstream,
@@ -210,24 +229,33 @@ class Gateway:
             prompt_salt=running.prompt_salt,
             limits=self._limits,
         )
-        self._background = [
-            asyncio.create_task(self._identities.keep_fresh()),
-            asyncio.create_task(self._tick()),
-        ]
-        # What was loaded lives as long as the process: the collector need not walk it during calls.
-        gc.collect()
-        gc.freeze()
+
+    def ready_for(self, following: Following) -> Callable[[], None]:
+        """Make ready for another policy; calls in flight keep the targets and keys they came in by."""
+        policy = following.loaded.policy
+        targets = Targets(policy, following.secrets, simulator_url=self._simulator_url)
+        identities = Identities(self._running.store, policy, self._running.clock)
+
+        def put_in_use() -> None:
+            self._targets, self._identities, self._api.identities = targets, identities, identities
+            self._calls = self._new_calls()
+            if self._refreshing is not None:
+                self._refreshing.cancel()
+            self._refreshing = asyncio.create_task(identities.keep_fresh())
+
+        return put_in_use
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1)
-            await asyncio.to_thread(self._running.governor.tick)
+            await asyncio.to_thread(self._reloader.tick)
 
     async def stop(self) -> None:
         """Finish what is open, write what is left, close everything. The server has drained the calls."""
-        for task in self._background:
+        tasks = [*self._background, *([self._refreshing] if self._refreshing else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._upstream is not None:
             await self._upstream.close()
         await asyncio.to_thread(self._running.close)

@@ -3,12 +3,15 @@
 import ipaddress
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
 
 from farthing.config.build import build
 from farthing.gateway.api import admin_sha256
@@ -45,7 +48,7 @@ def serve(options: ServeOptions) -> None:
         # A single process raises the signal anew once it has stopped: to stop when asked is a success.
         signal.signal(signal.SIGTERM, _exit_as_asked)
     os.environ[_OPTIONS] = msgspec.json.encode(options).decode()
-    uvicorn.run(
+    config = uvicorn.Config(
         "farthing.gateway.serve:worker_app",
         factory=True,
         host=options.host,
@@ -63,6 +66,24 @@ def serve(options: ServeOptions) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
+    if options.workers > 1:
+        Workers(config, sockets=[config.bind_socket()]).run()
+        return
+    config.load_app()
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+class Workers(Multiprocess):
+    """The parent of several workers. Told by SIGHUP that the policy changed, it tells them."""
+
+    def handle_hup(self) -> None:
+        """Pass the signal on; nobody is started anew."""
+        for worker in self.processes:
+            if worker.pid is not None and worker.process.is_alive():
+                os.kill(worker.pid, signal.SIGHUP)
 
 
 def _exit_as_asked(*_: object) -> NoReturn:

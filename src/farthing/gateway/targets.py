@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from yarl import URL
 
+from farthing.domain.errors import PolicyError, Problem
 from farthing.policy.rules import Policy, Target
 
 _SECRET_HEADERS = {"openai": ("authorization", "Bearer {}"), "anthropic": ("x-api-key", "{}"),
@@ -49,9 +50,16 @@ class Targets:
     def _base_url(self, target: Target, family: str) -> str:
         if target.simulated or target.mock:
             if self._simulator_url is None:
-                raise ValueError(f"target {target.id} needs the simulator, and none is running")
+                raise _unusable(
+                    target, "needs the simulator, and none is running here", "start the gateway anew"
+                )
             mock = "/mock" if target.mock else ""
             return f"{self._simulator_url}{mock}" + ("/v1" if family == "openai" else "")
         if target.base_url is None:
-            raise ValueError(f"target {target.id} of {target.provider} has no base_url")
+            raise _unusable(target, f"of {target.provider} has no base_url", "add its  base_url")
         return target.base_url.rstrip("/")
+
+
+def _unusable(target: Target, message: str, fix: str) -> PolicyError:
+    key = f"target {target.id}"
+    return PolicyError((Problem(file="policy", line=None, key=key, message=message, fix=fix),))
