@@ -49,6 +49,15 @@ MISTAKES = [
         "write it like 8, or 50 per environment",
     ),
     (
+        "budgets: [{name: b, limit: 1, period: monthly, months: {decembre: 2}}]",
+        "budgets[0].months.decembre: decembre is not a month; did you mean december?",
+    ),
+    (
+        "budgets: [{name: b, limit: 1, period: total, months: {12: 2}}]",
+        "budgets[0]: has months, but its period has no month; "
+        "use period: monthly, weekly, daily or hourly with months",
+    ),
+    (
         "environments: {dev: {output_bound: '5'}}",
         "environments.dev.output_bound: must be a whole number; write it without a point and without quotes",
     ),
@@ -108,7 +117,7 @@ MISTAKES = [
     ),
     (
         "budget_alerts: [{threshold_percent: 90, action: shout}]",
-        "budget_alerts[0].action: shout is not a word known here; use one of: notify, block",
+        "budget_alerts[0].action: shout is not a word known here; use one of: notify, downgrade, block",
     ),
     (
         "consumer_groups: [{name: web, api_key: a, api_key_ref: {env: B}, environment: dev}]",

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from farthing.config.schema import ConsumerGroup, EnvironmentSection
+from farthing.config.caching import Caches
+from farthing.config.schema import BudgetAlert, ConsumerGroup, EnvironmentSection
 from farthing.config.source import Source, environment_in_group_name
 from farthing.domain.errors import Problem
 from farthing.domain.names import nearest
-from farthing.policy.rules import AtLimit, Environment, Group
+from farthing.policy.rules import Action, AtLimit, Environment, Group, Threshold
 
 DEFAULT_ENVIRONMENT = "development"
 
@@ -20,12 +21,13 @@ class Environments:
         self._notices = notices
         self._declared: dict[str, EnvironmentSection] = {}
         self._implied: dict[str, None] = {}
+        self._caches = Caches(sources, problems)
         for source in sources:
             self._declare(source)
         for source in sources:
             if source.environment is not None:
                 self._speak_for(source, source.environment)
-        self._blocking = [source for source in sources if blocks(source)]
+        self._listing = [source for source in sources if _listed(source)]
 
     def _declare(self, source: Source) -> None:
         for name, section in source.section.environments.items():
@@ -72,27 +74,35 @@ class Environments:
         return {name: self._rule(name, section) for name, section in sections.items()}
 
     def _rule(self, name: str, section: EnvironmentSection) -> Environment:
-        at_limit = section.at_limit
-        if "at_limit" not in section.model_fields_set and self._is_blocked(name):
-            at_limit = AtLimit.REFUSE
         models = section.models
+        thresholds = self._thresholds(name)
         return Environment(
             name=name,
             allow=tuple(models.allow) if models else None,
             **({"otherwise": models.otherwise} if models else {}),
             downgrade=tuple(section.downgrade.items()),
             limits=section.limits,
-            at_limit=at_limit,
+            at_limit=section.at_limit if _says_at_limit(section) else _manner(thresholds),
             output_bound=section.output_bound,
             unbounded=section.unbounded,
             unpriced=section.unpriced,
             on_disconnect=section.on_disconnect,
             on_ledger_failure=section.on_ledger_failure,
+            caching=self._caches.rule(name, section.cache),
+            call_limit_nanodollars=section.call_limit,
+            thresholds=thresholds,
         )
 
-    def _is_blocked(self, name: str) -> bool:
-        """Tell whether a file asks to refuse calls of an environment at the end of a budget."""
-        return any(source.environment in (None, name) for source in self._blocking)
+    def _thresholds(self, name: str) -> tuple[Threshold, ...]:
+        """What the files that speak for an environment do at shares of its budgets."""
+        return tuple(
+            dict.fromkeys(
+                alert.rule
+                for source in self._listing
+                if source.environment in (None, name)
+                for alert in _listed(source)
+            )
+        )
 
     # ── groups ──────────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +124,8 @@ class Environments:
                     self._problems.append(source.problem((*place, "api_key"), message, "make a second key"))
                 keys |= {digest} if digest is not None else set()
                 if environment is not None:
+                    thresholds = _own_thresholds(section)
+                    said = _says_at_limit(self._declared.get(environment))
                     yield Group(
                         name=section.name,
                         environment=environment,
@@ -121,6 +133,8 @@ class Environments:
                         key_sha256=digest,
                         key_env=section.api_key_ref.env if section.api_key_ref else None,
                         limits=section.limits,
+                        thresholds=thresholds,
+                        at_limit=None if thresholds is None or said else _manner(thresholds),
                     )
 
     def _environment_of(
@@ -171,7 +185,23 @@ class Environments:
         return hashlib.sha256(key.encode()).digest() if key else None
 
 
-def blocks(source: Source) -> bool:
-    """Tell whether a file says that calls are refused when all of a budget is used."""
-    lists = (source.section.cost_tracking.budget_alerts, source.section.budget_alerts)
-    return any(alert.action == "block" for alerts in lists for alert in alerts)
+def _listed(source: Source) -> list[BudgetAlert]:
+    """What a file does at shares of all budgets, wherever it says so."""
+    return [*source.section.cost_tracking.budget_alerts, *source.section.budget_alerts]
+
+
+def _own_thresholds(section: ConsumerGroup) -> tuple[Threshold, ...] | None:
+    """A group's own list; None where it has none, and an empty one says that nothing happens."""
+    if "budget_alerts" not in section.model_fields_set:
+        return None
+    return tuple(dict.fromkeys(alert.rule for alert in section.budget_alerts))
+
+
+def _says_at_limit(section: EnvironmentSection | None) -> bool:
+    return section is not None and "at_limit" in section.model_fields_set
+
+
+def _manner(thresholds: tuple[Threshold, ...]) -> AtLimit:
+    """What happens at a limit where only a list of thresholds speaks: to block is to refuse."""
+    blocks = any(threshold.action is Action.BLOCK for threshold in thresholds)
+    return AtLimit.REFUSE if blocks else AtLimit.CLAMP

@@ -12,7 +12,7 @@ from farthing.config.source import Source, read_sources
 from farthing.config.targets import in_force, prices_of, targets_of
 from farthing.domain.errors import PolicyError, Problem
 from farthing.domain.period import Period
-from farthing.policy.rules import Budget, Policy, Wallet
+from farthing.policy.rules import Budget, Policy, Threshold, Wallet
 from farthing.prices.override import Override
 
 DEFAULT_ZONE = "UTC"
@@ -127,6 +127,10 @@ def _budgets(sources: Sequence[Source], zone: str, problems: list[Problem]) -> I
                 match=section.match,
                 per=section.per,
                 at_limit=section.manner,
+                months=section.months,
+                call_limit_nanodollars=section.call_limit,
+                thresholds=tuple(Threshold(percent=percent) for percent in section.alerts),
+                owner=section.owner,
             )
 
 

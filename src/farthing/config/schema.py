@@ -1,5 +1,6 @@
 """Describe the policy file: every section, key and kind of value it may hold."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,10 +12,12 @@ from farthing.config.values import (
     Match,
     ModelName,
     Money,
+    Month,
     Name,
     Percent,
     RequestRate,
     TargetId,
+    Temperature,
     TokenRate,
     Url,
     VariableName,
@@ -22,11 +25,14 @@ from farthing.config.values import (
 )
 from farthing.domain.period import Period
 from farthing.policy.rules import (
+    Action,
     AtLimit,
+    Caching,
     Limit,
     OnDisconnect,
     OnLedgerFailure,
     Otherwise,
+    Threshold,
     Unbounded,
     Unpriced,
 )
@@ -72,7 +78,23 @@ class Cache(Section):
     enabled: bool
     ttl_seconds: Count = 3600
     max_entries: Count = 1000
+    max_bytes: Count = 256 * 1024 * 1024
     match_strategy: Literal["exact"] = "exact"
+    temperature_max: Temperature = Decimal(1)
+    tools: bool = False
+
+    @property
+    def rule(self) -> Caching | None:
+        """What the rules know of it; None where it is not enabled."""
+        if not self.enabled:
+            return None
+        return Caching(
+            ttl_seconds=self.ttl_seconds,
+            entries_max=self.max_entries,
+            bytes_max=self.max_bytes,
+            temperature_max=self.temperature_max,
+            tools=self.tools,
+        )
 
 
 class AlertManners(Section):
@@ -88,7 +110,12 @@ class BudgetAlert(Section):
     """What happens when a share of a budget is used."""
 
     threshold_percent: Percent
-    action: Literal["notify", "block"]
+    action: Annotated[Action, Word]
+
+    @property
+    def rule(self) -> Threshold:
+        """The threshold as the rules know it."""
+        return Threshold(percent=self.threshold_percent, action=self.action)
 
 
 class LimitedSection(Section):
@@ -116,6 +143,7 @@ class EnvironmentSection(LimitedSection):
     unpriced: Annotated[Unpriced, Word] = Unpriced.REFUSE
     on_disconnect: Annotated[OnDisconnect, Word] = OnDisconnect.DRAIN
     on_ledger_failure: Annotated[OnLedgerFailure, Word] = OnLedgerFailure.CLOSED
+    call_limit: Money | None = None
     alerts: AlertManners | None = None
 
 
@@ -158,6 +186,8 @@ class BudgetSection(Section):
     timezone: Zone | None = None
     at_limit: Annotated[AtLimit, Word] | None = None
     hard: bool | None = None
+    months: dict[Month, Money] = {}
+    call_limit: Money | None = None
     alerts: list[Percent] = []
     owner: str | None = None
 
@@ -168,6 +198,16 @@ class BudgetSection(Section):
                 "farthing",
                 "has both hard and at_limit",
                 {"fix": "keep at_limit; hard: true means refuse, hard: false means overrun"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _months_of_windows(self) -> "BudgetSection":
+        if self.months and self.period in ("run", "total"):
+            raise PydanticCustomError(
+                "farthing",
+                "has months, but its period has no month",
+                {"fix": "use period: monthly, weekly, daily or hourly with months"},
             )
         return self
 

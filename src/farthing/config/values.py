@@ -16,6 +16,7 @@ from farthing.domain.period import Period
 from farthing.policy.rules import Counted, Limit
 
 _PERCENT_MAX = 1000
+_TEMPERATURE_MAX = 2
 _NUMBER = r"[0-9][0-9,_]{0,14}"
 _PER = r"( per (key|developer|group|environment))?"
 _RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(minute|hour|day){_PER}\s*")
@@ -46,6 +47,29 @@ def _percent(value: object) -> int:
             f"{value} is not a percentage", f"write a whole number from 1 to {_PERCENT_MAX}, such as 90"
         )
     return number
+
+
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november", "december",
+)  # fmt: skip
+
+
+def _month(value: object) -> int:
+    name = value.lower() if isinstance(value, str) else value
+    if isinstance(name, str) and name in _MONTHS:
+        return _MONTHS.index(name) + 1
+    number = int(name) if isinstance(name, str) and name.isascii() and name.isdigit() else name
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= len(_MONTHS):
+        meant = nearest(name, _MONTHS) if isinstance(name, str) else None
+        raise wrong(f"{value} is not a month", f"did you mean {meant}?" if meant else "write december or 12")
+    return number
+
+
+def _temperature(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _TEMPERATURE_MAX:
+        raise wrong(f"{value} is not a temperature", f"write a number from 0 to {_TEMPERATURE_MAX}, such as 0.7")
+    return Decimal(value)
 
 
 def _zone(name: str) -> str:
@@ -162,15 +186,18 @@ _ONE_AT_ONCE = {
     "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": rf"^\s*{_NUMBER}{_PER}\s*$"}]
 }
 _AT_ONCE_SCHEMA = {"anyOf": [_ONE_AT_ONCE, {"type": "array", "items": _ONE_AT_ONCE, "minItems": 1}]}
+_TEMPERATURE_SCHEMA = {"type": "number", "minimum": 0, "maximum": _TEMPERATURE_MAX}
 _ONE_PATTERN = {"type": ["string", "integer"]}
 _PATTERNS_SCHEMA = {"anyOf": [_ONE_PATTERN, {"type": "array", "items": _ONE_PATTERN, "minItems": 1}]}
 
 Money = Annotated[int, BeforeValidator(_money), WithJsonSchema(_MONEY_SCHEMA)]
+Month = Annotated[int, BeforeValidator(_month)]
 Percent = Annotated[int, BeforeValidator(_percent), WithJsonSchema(_PERCENT_SCHEMA)]
 Limits = tuple[Limit, ...]
 RequestRate = Annotated[Limits, PlainValidator(_rates(Counted.REQUESTS)), WithJsonSchema(_RATE_SCHEMA)]
 TokenRate = Annotated[Limits, PlainValidator(_rates(Counted.TOKENS)), WithJsonSchema(_RATE_SCHEMA)]
 CallsOpen = Annotated[Limits, PlainValidator(_calls_open), WithJsonSchema(_AT_ONCE_SCHEMA)]
+Temperature = Annotated[Decimal, PlainValidator(_temperature), WithJsonSchema(_TEMPERATURE_SCHEMA)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 Patterns = Annotated[tuple[str, ...], PlainValidator(_patterns), WithJsonSchema(_PATTERNS_SCHEMA)]

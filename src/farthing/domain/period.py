@@ -81,6 +81,11 @@ def _calendar_window(period: Period, at_us: int, zone: str) -> Window:
     return Window(key, to_microseconds(start), to_microseconds(end))
 
 
+def month_of(at_us: int, zone: str) -> int:
+    """The month of the year of a moment in a zone; 1 is January."""
+    return from_microseconds(at_us).astimezone(_zone(zone)).month
+
+
 def _days_after(midnight: datetime, days: int) -> datetime:
     """The midnight some calendar days later, whatever the clocks did in between."""
     naive = midnight.replace(tzinfo=None) + timedelta(days=days)

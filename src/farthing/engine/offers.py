@@ -1,6 +1,6 @@
 """Turn candidates into offers: what each can cost at most, and which accounts must pay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -49,6 +49,9 @@ _AT_SHORT = {
     AtLimit.OVERRUN: AtShort.PASS,
     AtLimit.OBSERVE: AtShort.PASS,
 }
+
+# The window of a limit that holds for each call by itself.
+ONE_CALL = "call"
 
 _CLAIMS_REMEMBERED = 10_000
 _money_claims: dict[tuple[object, ...], Claim] = {}
@@ -223,8 +226,35 @@ def _claims(
 ) -> tuple[Claim, ...]:
     paying = (*payers(call, policy, candidate), *also) if billed else ()
     claims = [_money_claim(payer, whole=candidate.whole) for payer in paying]
+    if billed:
+        claims += _call_claims(environment, paying, whole=candidate.whole)
     claims += [_limit_claim(kept, environment.at_limit) for kept in limits(call, policy)]
     return tuple(claims)
+
+
+def _call_claims(environment: Environment, paying: tuple[Payer, ...], *, whole: bool) -> Iterator[Claim]:
+    """The limits of what this one call may cost: the environment's, and those of its budgets."""
+    if environment.call_limit_nanodollars is not None:
+        name, limit = f"call:{environment.name}", environment.call_limit_nanodollars
+        yield _call_claim(name, limit, _at_short(environment.at_limit, whole=whole))
+    for payer in paying:
+        budget = payer.budget
+        if budget.call_limit_nanodollars is not None:
+            yield _call_claim(
+                budget.name, budget.call_limit_nanodollars, _at_short(payer.at_limit, whole=whole)
+            )
+
+
+def _call_claim(name: str, limit_nanodollars: int, at_short: AtShort) -> Claim:
+    return Claim(
+        account=account_name(name, None, ONE_CALL),
+        unit=Unit.NANODOLLARS,
+        limit=limit_nanodollars,
+        at_short=at_short,
+        budget=name,
+        window=ONE_CALL,
+        of_one_call=True,
+    )
 
 
 def _limit_claim(kept: Kept, at_limit: AtLimit) -> Claim:
@@ -249,7 +279,7 @@ def _money_claim(payer: Payer, *, whole: bool) -> Claim:
     """The claim of a payer; nearly every call has the same ones as the call before it."""
     budget, window = payer.budget, payer.window
     manner = (payer.at_limit, whole, payer.fallback_from)
-    key = (budget.name, budget.limit_nanodollars, budget.per, payer.value, window, manner)
+    key = (budget.name, payer.limit_nanodollars, budget.per, payer.value, window, manner)
     claim = _money_claims.get(key)
     if claim is None:
         if len(_money_claims) >= _CLAIMS_REMEMBERED:
@@ -260,13 +290,11 @@ def _money_claim(payer: Payer, *, whole: bool) -> Claim:
 
 def _new_money_claim(payer: Payer, *, whole: bool) -> Claim:
     budget, window = payer.budget, payer.window
-    at_short = _AT_SHORT[payer.at_limit]
     return Claim(
         account=account_name(budget.name, payer.value, window.key),
         unit=Unit.NANODOLLARS,
-        limit=budget.limit_nanodollars,
-        # What has a cheaper one behind it is taken in full or not at all.
-        at_short=AtShort.REFUSE if whole and at_short is AtShort.CLAMP else at_short,
+        limit=payer.limit_nanodollars,
+        at_short=_at_short(payer.at_limit, whole=whole),
         budget=budget.name,
         value=payer.value,
         window=window.key,
@@ -275,6 +303,12 @@ def _new_money_claim(payer: Payer, *, whole: bool) -> Claim:
         values_max=None if budget.per is None or budget.per in FIXED_FACTS else LABEL_VALUES_MAX,
         fallback_from=payer.fallback_from if whole else None,
     )
+
+
+def _at_short(at_limit: AtLimit, *, whole: bool) -> AtShort:
+    """What the ledger does; what has a cheaper one behind it is taken in full or not at all."""
+    at_short = _AT_SHORT[at_limit]
+    return AtShort.REFUSE if whole and at_short is AtShort.CLAMP else at_short
 
 
 def quotes_of(

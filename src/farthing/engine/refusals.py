@@ -10,6 +10,7 @@ from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, iso_utc
 from farthing.domain.stop import Stop
+from farthing.engine.offers import ONE_CALL
 from farthing.ledger.entries import Offer, Short, Unit
 from farthing.policy.rules import Environment
 
@@ -38,6 +39,15 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
             message=_limited(short, environment),
             fix=f"try again in {wait_s} s" if wait_s else "lower the output cap or shorten the input",
             retry_after_s=wait_s,
+            **numbers,  # type: ignore[arg-type]
+        )
+    if balance.window == ONE_CALL:
+        return Refusal(
+            reason=Reason.BUDGET_EXCEEDED,
+            message=f"this call could cost up to {dollars(short.needed)}, and {balance.budget} lets no call "
+            f"cost more than {dollars(balance.limit)}",
+            fix="lower the output cap or shorten the input, or ask the owner of the policy for a higher "
+            "call_limit",
             **numbers,  # type: ignore[arg-type]
         )
     scope = f"budget {balance.budget}" + (f" of {balance.value}" if balance.value else "")

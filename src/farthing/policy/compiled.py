@@ -1,9 +1,11 @@
 """Keep what can be worked out once for a policy, so that a decision is a few look-ups."""
 
+from collections.abc import Iterator
+
 from farthing.domain.names import names_model
 from farthing.policy.payers import Payers
 from farthing.policy.reach import Reach
-from farthing.policy.rules import AtLimit, Environment, Policy
+from farthing.policy.rules import Action, AtLimit, Environment, Policy, Threshold
 
 # Policies in use at once in one process, and names that callers made up: both are bounded.
 _POLICIES_MAX = 8
@@ -16,7 +18,9 @@ class Compiled:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.payers = Payers(policy)
-        self.a_budget_downgrades = any(budget.at_limit is AtLimit.DOWNGRADE for budget in policy.budgets)
+        self.a_budget_downgrades = any(
+            budget.at_limit is AtLimit.DOWNGRADE for budget in policy.budgets
+        ) or any(threshold.action is Action.DOWNGRADE for threshold in _listed_thresholds(policy))
         self._reach: dict[tuple[str, str, str | None], Reach] = {}
         self._allowed: dict[tuple[str, str], bool] = {}
 
@@ -43,6 +47,13 @@ class Compiled:
                 self._allowed.clear()
             self._allowed[key] = allowed
         return allowed
+
+
+def _listed_thresholds(policy: Policy) -> Iterator[Threshold]:
+    for environment in policy.environments.values():
+        yield from environment.thresholds
+    for group in policy.groups:
+        yield from group.thresholds or ()
 
 
 _compiled: dict[int, Compiled] = {}

@@ -1,5 +1,7 @@
 """Decide which targets a call may go to, in which order, and which budgets must pay."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from farthing.domain.call import Call
@@ -56,7 +58,7 @@ def decide(
         return question.instead()
     if not allowed:
         return question.nobody_serves(call.facts.model, provider_hint)
-    return Proposal(environment=environment, candidates=allowed + question.cheaper_than(allowed))
+    return Proposal(environment=environment, candidates=question.with_cheaper(allowed))
 
 
 class _Question:
@@ -104,7 +106,7 @@ class _Question:
             return self._observed(candidates)
         if not candidates:
             return self._not_allowed(why_not)
-        return Proposal(environment=self.environment, candidates=candidates + self.cheaper_than(candidates))
+        return Proposal(environment=self.environment, candidates=self.with_cheaper(candidates))
 
     def _observed(self, candidates: tuple[Candidate, ...]) -> Proposal | Refusal:
         """Let a model pass that is not allowed, and say what would have become of it."""
@@ -183,8 +185,18 @@ class _Question:
         price = price_of(candidate.target, candidate.model, self.dearness)
         return price is not None and price <= price_max
 
-    def cheaper_than(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        """Cheaper models for when the candidates do not fit a budget: the map's, then the dearest first."""
+    def with_cheaper(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """The candidates, and behind them cheaper models for when they do not fit a budget.
+
+        Where a share of a budget makes way for those, the candidates are taken in full or not at all.
+        """
+        cheaper = self._cheaper_than(candidates)
+        if cheaper and any(payer.fallback_from is not None for payer in self._payers(candidates)):
+            candidates = tuple(msgspec.structs.replace(one, whole=True) for one in candidates)
+        return candidates + cheaper
+
+    def _cheaper_than(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """Cheaper models: the map's, then the dearest first."""
         if not self._downgrades_at_limit(candidates):
             return ()
         price = price_of(candidates[0].target, candidates[0].model, self.dearness)
@@ -210,10 +222,12 @@ class _Question:
         if self.environment.at_limit is AtLimit.DOWNGRADE:
             return True
         return self.rules.a_budget_downgrades and any(
-            payer.at_limit is AtLimit.DOWNGRADE
-            for candidate in candidates
-            for payer in self.rules.payers.of(self.call, candidate)
+            payer.at_limit is AtLimit.DOWNGRADE or payer.fallback_from is not None
+            for payer in self._payers(candidates)
         )
+
+    def _payers(self, candidates: tuple[Candidate, ...]) -> Iterator[Payer]:
+        return (payer for one in candidates for payer in self.rules.payers.of(self.call, one))
 
     # ── refusals ────────────────────────────────────────────────────────────────────────────────
 

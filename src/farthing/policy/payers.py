@@ -5,9 +5,23 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from farthing.domain.call import Call, Identity
+from farthing.domain.money import divide_up
 from farthing.domain.names import matches, names_model
 from farthing.domain.period import window_of
-from farthing.policy.rules import AtLimit, Budget, Candidate, Counted, Group, Kept, Limit, Payer, Policy
+from farthing.policy.rules import (
+    Action,
+    AtLimit,
+    Budget,
+    Candidate,
+    Counted,
+    Environment,
+    Group,
+    Kept,
+    Limit,
+    Payer,
+    Policy,
+    Threshold,
+)
 
 # All calls that lack a fact share this one value of it.
 NO_VALUE = "(none)"
@@ -27,6 +41,9 @@ class _Share(msgspec.Struct, frozen=True):
     value: str | None
     per_label: str | None
     label_matches: tuple[tuple[str, tuple[str, ...]], ...]
+    thresholds: tuple[Threshold, ...]
+    block_percent: int
+    fallback_percent: int | None
 
 
 class Payers:
@@ -53,12 +70,7 @@ class Payers:
         if shares is None:
             shares = self._work_out(caller)
         return tuple(
-            Payer(
-                budget=share.budget,
-                value=share.value if share.per_label is None else _label(call, share.per_label) or NO_VALUE,
-                window=window_of(share.budget.period, call.at_us, share.budget.zone, run=call.run),
-                at_limit=share.at_limit,
-            )
+            _payer(call, share)
             for share in shares
             if not share.label_matches or _labels_match(call, share.label_matches)
         )
@@ -102,15 +114,54 @@ class Payers:
 
     def _share(self, budget: Budget, facts: Mapping[str, str | None]) -> _Share:
         environment = self._policy.environments.get(facts["environment"] or "")
+        group = self._groups.get(facts["group"])
         inherited = environment.at_limit if environment else AtLimit.REFUSE
+        at_limit = budget.at_limit or (group and group.at_limit) or inherited
+        thresholds = thresholds_of(environment, group, budget)
         per = budget.per
         return _Share(
             budget=budget,
-            at_limit=budget.at_limit or inherited,
+            at_limit=at_limit,
+            thresholds=thresholds,
+            block_percent=_lowest(thresholds, Action.BLOCK) or 100,
+            fallback_percent=None if at_limit is AtLimit.OBSERVE else _lowest(thresholds, Action.DOWNGRADE),
             value=(facts[per] or NO_VALUE) if per is not None and per in facts else None,
             per_label=None if per is None or per in facts else per,
             label_matches=tuple((name, names) for name, names in budget.match.items() if name not in facts),
         )
+
+
+def thresholds_of(
+    environment: Environment | None, group: Group | None, budget: Budget | None
+) -> tuple[Threshold, ...]:
+    """All that happens at shares of a budget for one kind of caller, lowest share first.
+
+    A group's list takes the place of the environment's; the budget's own alerts come on top.
+    """
+    listed = environment.thresholds if environment else ()
+    if group is not None and group.thresholds is not None:
+        listed = group.thresholds
+    own = budget.thresholds if budget else ()
+    return tuple(sorted({*listed, *own}, key=lambda threshold: (threshold.percent, threshold.action)))
+
+
+def _lowest(thresholds: tuple[Threshold, ...], action: Action) -> int | None:
+    return min((threshold.percent for threshold in thresholds if threshold.action is action), default=None)
+
+
+def _payer(call: Call, share: _Share) -> Payer:
+    budget = share.budget
+    window = window_of(budget.period, call.at_us, budget.zone, run=call.run)
+    percent = share.fallback_percent
+    return Payer(
+        budget=budget,
+        value=share.value if share.per_label is None else _label(call, share.per_label) or NO_VALUE,
+        window=window,
+        at_limit=share.at_limit,
+        fallback_from=None if percent is None else divide_up(budget.limit_in(window) * percent, 100),
+        block_percent=share.block_percent,
+        thresholds=share.thresholds,
+    )
 
 
 def _fixed_match(budget: Budget, facts: Mapping[str, str | None]) -> bool:

@@ -2,10 +2,11 @@
 
 import enum
 from collections.abc import Mapping
+from decimal import Decimal
 
 import msgspec
 
-from farthing.domain.period import Period, Window
+from farthing.domain.period import Period, Window, month_of
 
 
 class Otherwise(enum.StrEnum):
@@ -79,6 +80,35 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     per: str = "key"
 
 
+class Action(enum.StrEnum):
+    """What happens when a share of a budget is spent; whatever it is, it is noted as an alert."""
+
+    NOTIFY = "notify"
+    DOWNGRADE = "downgrade"
+    BLOCK = "block"
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True):
+    """A share of a budget, and what happens from there on."""
+
+    percent: int
+    action: Action = Action.NOTIFY
+
+
+class Caching(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long answers are kept for identical requests, how many, and to which requests.
+
+    temperature_max: a request that asks for more variety is not answered from the cache.
+    tools: whether requests that offer tools are.
+    """
+
+    ttl_seconds: int
+    entries_max: int
+    bytes_max: int
+    temperature_max: Decimal
+    tools: bool
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where calls come from, with its own models and manners.
 
@@ -87,6 +117,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     downgrade: (pattern, model) pairs in order; the first that matches names the replacement.
     output_bound: output tokens assumed and sent upstream where the caller sets no cap;
         None means the model's own maximum.
+    caching: None where no answer is kept.
+    call_limit_nanodollars: the most that one call may cost.
+    thresholds: what happens at shares of every budget that its calls pay from, and of wallets
+        where no budget does.
     """
 
     name: str
@@ -100,6 +134,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: Unpriced = Unpriced.REFUSE
     on_disconnect: OnDisconnect = OnDisconnect.DRAIN
     on_ledger_failure: OnLedgerFailure = OnLedgerFailure.CLOSED
+    caching: Caching | None = None
+    call_limit_nanodollars: int | None = None
+    thresholds: tuple[Threshold, ...] = ()
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +146,9 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         label by its own name; a value is a name or pattern, or several of which one must match.
     per: one account for each value of this fact; None makes one account for all.
     at_limit: overrides the environment's; None leaves it.
+    months: limits of single months of the year (1 is January), for windows that begin in them.
+    call_limit_nanodollars: the most that one of its calls may cost.
+    thresholds: what happens at shares of it besides what its callers' thresholds say.
     """
 
     name: str
@@ -118,6 +158,16 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     match: Mapping[str, tuple[str, ...]] = {}
     per: str | None = None
     at_limit: AtLimit | None = None
+    months: Mapping[int, int] = {}
+    call_limit_nanodollars: int | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    owner: str | None = None
+
+    def limit_in(self, window: Window) -> int:
+        """The limit in one window: that of the month in which it begins, where there is one."""
+        if not self.months or window.starts_at_us is None:
+            return self.limit_nanodollars
+        return self.months.get(month_of(window.starts_at_us, self.zone), self.limit_nanodollars)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +218,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     key_sha256: hash of the key that the file names; the key itself is never kept.
     key_env: name of the environment variable that holds the key.
     limits: what its calls must keep besides the limits of the environment.
+    thresholds: take the place of the environment's; None leaves those.
+    at_limit: what these thresholds make of the environment's own; None leaves it.
     """
 
     name: str
@@ -176,6 +228,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     key_sha256: bytes | None = None
     key_env: str | None = None
     limits: tuple[Limit, ...] = ()
+    thresholds: tuple[Threshold, ...] | None = None
+    at_limit: AtLimit | None = None
 
 
 class Wallet(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +282,8 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     """A budget that must pay for a call: which of its values, which window, what at its limit.
 
     fallback_from: nanodollars settled or held from which a model that has a cheaper one behind it gives way.
+    block_percent: the share of the budget that may be spent.
+    thresholds: all shares at which something happens.
     """
 
     budget: Budget
@@ -235,3 +291,11 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
     at_limit: AtLimit
     fallback_from: int | None = None
+    block_percent: int = 100
+    thresholds: tuple[Threshold, ...] = ()
+
+    @property
+    def limit_nanodollars(self) -> int:
+        """What may be spent in this window."""
+        limit = self.budget.limit_in(self.window)
+        return limit if self.block_percent == 100 else limit * self.block_percent // 100

@@ -44,7 +44,7 @@ def _at_zero(budget: Budget, now_us: int) -> Balance:
         unit=Unit.NANODOLLARS,
         settled=0,
         held=0,
-        limit=budget.limit_nanodollars,
+        limit=budget.limit_in(window),
         budget=budget.name,
         value=value,
         window=window.key,
