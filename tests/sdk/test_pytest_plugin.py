@@ -224,6 +224,74 @@ def test_a_test_that_reaches_its_budget_fails_and_says_which_and_how_to_raise_it
     assert all(row[2] <= Decimal("0.025") for test, row in told.rows.items() if test != "total")
 
 
+IN_LOOPS_AND_THREADS = """
+import asyncio
+
+pytestmark = pytest.mark.ai_budget(0.025)
+
+
+async def ask_async():
+    async with openai.AsyncOpenAI(max_retries=0) as client:
+        asked = [{"role": "user", "content": "hello [[sim input=0 output=1000]]"}]
+        await client.chat.completions.create(model="gpt-4o", messages=asked, max_tokens=1_000)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def shared_loop(anyio_backend):
+    yield
+
+
+@pytest.mark.anyio
+async def test_in_a_loop_that_tests_share(shared_loop, farthing_fence):
+    await asyncio.gather(ask_async(), ask_async())
+    assert farthing_fence.calls == 2
+
+
+@pytest.mark.anyio
+async def test_that_swallows_everything_in_the_shared_loop(shared_loop):
+    while True:
+        try:
+            await ask_async()
+        except Exception:
+            continue
+
+
+@pytest.mark.anyio
+async def test_in_the_shared_loop_later(shared_loop, farthing_fence):
+    await ask_async()
+    assert farthing_fence.calls == 1
+
+
+def test_in_a_loop_of_its_own(farthing_fence):
+    asyncio.run(ask_async())
+    assert farthing_fence.calls == 1
+
+
+def test_in_a_plain_thread(farthing_fence):
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert farthing_fence.calls == 1
+"""
+
+
+def test_calls_count_in_every_loop_and_thread_of_the_test_that_runs(
+    simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    told = run_pytest(simulator, tmp_path, IN_LOOPS_AND_THREADS, "-rA", "-p", "no:xdist")
+
+    assert "FAILED test_it.py::test_that_swallows_everything_in_the_shared_loop" in told.text, told.text
+    assert "1 failed, 4 passed" in told.text, told.text
+    assert "is reached: $0.02" in told.text
+    (account,), _ = told.books()
+    assert account.settled == told.rows["total"][2] * 1_000_000_000
+
+
 CAPPED = """
 def test_first():
     ask()

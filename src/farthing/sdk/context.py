@@ -57,6 +57,7 @@ class Scope(Report):
     """One fence around one run of the code inside it. Once a refusal was final it stays shut."""
 
     way_on = "give Fence() a larger budget="
+    ends_with: type[FenceShut] = FenceShut
 
     def __init__(
         self,
@@ -109,7 +110,9 @@ class Scope(Report):
             return None
         from farthing.config.build import clock
 
-        return self._store.balance(account_name(self.budget.name, self.value, self._window(clock()).key))
+        now_us = clock()
+        account = account_name(self.budget.name, self.value, self._window(now_us).key)
+        return self._store.balance(account, at_us=now_us)
 
     def _window(self, at_us: int) -> Window:
         return window_of(self.budget.period, at_us, self.budget.zone)
@@ -141,7 +144,7 @@ class Scope(Report):
             refusals = self._refusals
         if refusals >= REFUSALS_MAX:
             assert self.shut is not None
-            raise FenceShut(self.shut.message)
+            raise self.ends_with(self.shut.message)
 
     def note_end(
         self, balances: "Iterable[Balance]", usage: "Usage | None", store: "Store", at_us: int
@@ -162,7 +165,19 @@ class Scope(Report):
 
 
 _active: contextvars.ContextVar[tuple[Scope, ...]] = contextvars.ContextVar("farthing_fences", default=())
-active_scopes = _active.get
+# What stands around the whole process, in every task and thread: the fences of the test that runs.
+_everywhere: tuple[Scope, ...] = ()
+
+
+def active_scopes() -> tuple[Scope, ...]:
+    """The fences around the code that asks, outermost first."""
+    return (*_everywhere, *_active.get()) if _everywhere else _active.get()
+
+
+def put_everywhere(scopes: tuple[Scope, ...]) -> None:
+    """Put fences around all that this process does from now on; none takes them away."""
+    global _everywhere
+    _everywhere = scopes
 
 
 @contextmanager

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import pytest
+
 from farthing.domain.errors import Refusal
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.domain.period import Period, Window, window_of
 from farthing.policy.rules import AtLimit, Budget
 from farthing.sdk.budgets_given import Amount, amount_given
 from farthing.sdk.ci import CAP, CAP_NAME, run_cap
-from farthing.sdk.context import Scope, enter, leave
+from farthing.sdk.context import FenceShut, Scope, put_everywhere
 from farthing.sdk.errors import GuardError
 from farthing.sdk.instrument import instrument
 
@@ -23,9 +25,22 @@ ENVIRONMENT = "ci"
 _NAME_MAX = 200
 
 
+class TestEnded(FenceShut, pytest.fail.Exception):  # type: ignore[misc,name-defined]  # pytest types it so
+    """Ends a test that goes on asking, in the way of pytest: event loops that tests share survive it."""
+
+
+class TestScope(Scope):
+    """The budget of one test."""
+
+    way_on = "give the test more with @pytest.mark.ai_budget"
+    ends_with = TestEnded
+
+
 class RunScope(Scope):
     """The cap of the run, as a fence around one test; every process of the run has the same account."""
 
+    way_on = f"give the run more with --ai-budget or {CAP}"
+    ends_with = TestEnded
     run: str
 
     def _window(self, at_us: int) -> Window:
@@ -52,7 +67,6 @@ class FencedTest:
             model_fallback,
         )
         outer.run = run
-        outer.way_on = f"give the run more with --ai-budget or {CAP}"
         self.scopes: tuple[Scope, ...] = (outer,)
         if budget_nanodollars is not None:
             shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:_NAME_MAX]
@@ -63,9 +77,7 @@ class FencedTest:
                 zone="UTC",
                 at_limit=AtLimit.CLAMP,
             )
-            scope = _scope(Scope, inner, model_fallback)
-            scope.way_on = "give the test more with @pytest.mark.ai_budget"
-            self.scopes = (outer, scope)
+            self.scopes = (outer, _scope(TestScope, inner, model_fallback))
 
     @property
     def scope(self) -> Scope:
@@ -78,18 +90,16 @@ class FencedTest:
         return Decimal(self.scope.budget.limit_nanodollars) / NANODOLLARS_PER_DOLLAR
 
     def enter(self) -> None:
-        """Put the fences around what this thread, and the tasks it starts, do from now on."""
+        """Put the fences around what this process does from now on, in whatever thread or old event loop."""
         for library in ("httpx2", "httpx"):
             if importlib.util.find_spec(library) is not None:  # a test may import its SDK as late as it likes
                 importlib.import_module(library)
         instrument()
-        for scope in self.scopes:
-            enter(scope)
+        put_everywhere(self.scopes)
 
     def leave(self) -> None:
         """Take the fences away."""
-        for scope in self.scopes:
-            leave(scope)
+        put_everywhere(())
 
     def refusal(self) -> Refusal | None:
         """Why a fence is shut; None while all are open."""
