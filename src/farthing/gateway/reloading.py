@@ -143,6 +143,7 @@ class Reloader:
         return {
             "digest": running.policy.digest,
             "in_force_since": iso_utc(running.in_force_since_us),
+            "worker": os.getpid(),
             "files": [msgspec.to_builtins(file) for file in running.files],
             "notices": list(running.notices),
             "refused": None
