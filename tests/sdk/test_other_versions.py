@@ -46,7 +46,8 @@ def test_every_entrance_of_the_oldest_sdks_is_metered_and_refused(environment: s
 
 @pytest.mark.parametrize("environment", ["older", "middle"])
 def test_clients_of_the_last_of_each_major_keep_their_manners(environment: str) -> None:
-    run_beside(environment, "tests/sdk/test_guard_openai.py", "tests/sdk/test_guard_other_clients.py")
+    names = ("guard_openai", "guard_other_clients", "fence")
+    run_beside(environment, *(f"tests/sdk/test_{name}.py" for name in names))
 
 
 GEMINI_OF_OLD = """
