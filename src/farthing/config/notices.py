@@ -9,20 +9,10 @@ from farthing.config.source import Source
 def unenforced(sources: Sequence[Source]) -> Iterator[str]:
     """What is read and checked, but not yet enforced; each thing once."""
     sections = [source.section for source in sources]
-    if any(map(_wants_wallets, sections)):
-        yield "wallets are read but not yet enforced: none is debited, and an empty one refuses nothing"
     if any(map(_wants_alerts, sections)):
         yield "alerts are noted ( farthing alert list ) but not yet delivered: severities and channels do nothing"
     if any(map(_wants_routing, sections)):
         yield "routing strategies and weights are read but not yet enforced: targets are tried in order"
-
-
-def _wants_wallets(section: PolicyFile) -> bool:
-    return bool(
-        section.wallets
-        or section.cost_tracking.wallet_enforcement
-        or any(group.wallet_team_id for group in section.consumer_groups)
-    )
 
 
 def _wants_alerts(section: PolicyFile) -> bool:

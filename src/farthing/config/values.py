@@ -67,9 +67,11 @@ def _month(value: object) -> int:
 
 
 def _temperature(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= _TEMPERATURE_MAX:
-        raise wrong(f"{value} is not a temperature", f"write a number from 0 to {_TEMPERATURE_MAX}, such as 0.7")
-    return Decimal(value)
+    number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+    if number is None or not number.is_finite() or not 0 <= number <= _TEMPERATURE_MAX:
+        fix = f"write a number from 0 to {_TEMPERATURE_MAX}, such as 0.7"
+        raise wrong(f"{value} is not a temperature", fix)
+    return number
 
 
 def _zone(name: str) -> str:

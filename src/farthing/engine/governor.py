@@ -15,8 +15,9 @@ from farthing.domain.usage import Metered, Usage
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.counting import count_input
 from farthing.engine.entry_facts import entry_facts
-from farthing.engine.offers import Quote, offer_of, priced_provider, quotes_of
+from farthing.engine.offers import Quote, offer_of, quotes_of
 from farthing.engine.outcomes import Exchange, Owed, booking, owed
+from farthing.engine.proposing import proposal_for
 from farthing.engine.recount import can_be_counted, counted_ceiling, counted_quote
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for, stopped
 from farthing.engine.terms import NO_TERMS, Freed, Terms
@@ -38,12 +39,11 @@ from farthing.ledger.entries import (
     Void,
 )
 from farthing.ledger.store import BatchPoisoned
-from farthing.policy.decide import Proposal, decide
+from farthing.policy.decide import Proposal
 from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Target
-from farthing.policy.steering import steered
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
-from farthing.prices.price import Price, dearness
+from farthing.prices.price import Price
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,21 +217,10 @@ class Governor:
         return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold, terms=terms)
 
     def _propose(self, call: Call, provider_hint: str | None, terms: Terms) -> Proposal:
-        family = call.facts.dialect.partition(".")[0]
-
-        def how_dear(target: Target, model: str) -> int | None:
-            provider = priced_provider(self.prices, target, model, family)
-            price = self.prices.find(provider, model, call.at_us)
-            return dearness(price.cards) if price is not None else None
-
-        proposal = decide(call, self.policy, dearness=how_dear, provider_hint=provider_hint)
+        proposal = proposal_for(call, self.policy, self.prices, terms.steering, provider_hint)
         if isinstance(proposal, Refusal):
             raise self._refused_by_rule(call, proposal, provider_hint)
-        if terms.steering is None:
-            return proposal
-        return steered(
-            call, self.policy, proposal, terms.steering, dearness=how_dear, provider_hint=provider_hint
-        )
+        return proposal
 
     def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""

@@ -5,6 +5,7 @@ import asyncio
 from farthing.domain.usage import Metered, Usage
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending, Exchange
+from farthing.engine.recall import Recording
 from farthing.engine.recount import can_be_counted
 from farthing.ledger.entries import Booked, Settle, Void
 from farthing.prices.tokens import input_tokens_exact
@@ -21,6 +22,8 @@ class Relay:
     def __init__(self, governor: Governor, grant: Grant, meter: Meter) -> None:
         self.grant = grant
         self.meter = meter
+        self.recording: Recording | None = None
+        self.content_type = ""
         self.held_back = b""
         self.status: int | None = None
         self.booked: Booked | None = None
@@ -38,7 +41,10 @@ class Relay:
         """Take bytes from the provider; return those that may go to the caller now."""
         if self._first_byte_at_us is None:
             self._first_byte_at_us = self._governor.clock()
-        return self.meter.feed(chunk)
+        passed = self.meter.feed(chunk)
+        if self.recording is not None:
+            self.recording.add(passed)
+        return passed
 
     def end(self, ending: Ending, *, error: str | None = None) -> Booked | None:
         """Settle or void the call; waits until that is durable. A second end changes nothing.
@@ -47,7 +53,9 @@ class Relay:
         """
         metered = self._metered()
         if metered is not None:
-            self.booked = self._governor.book(self.grant, self._operation(ending, error, metered))
+            operation = self._operation(ending, error, metered)
+            self.booked = self._governor.book(self.grant, operation)
+            self._keep(operation, ending, metered)
         return self.booked
 
     async def end_async(self, ending: Ending, *, error: str | None = None) -> Booked | None:
@@ -64,7 +72,18 @@ class Relay:
                 self.booked = self._governor.book(self.grant, self._operation(ending, error, metered))
                 raise
         self.booked = await self._governor.book_async(self.grant, operation)
+        self._keep(operation, ending, metered)
         return self.booked
+
+    def _keep(self, operation: Settle | Void, ending: Ending, metered: Metered) -> None:
+        """Keep an answer for identical requests: one that was whole, without any error, and is settled."""
+        recording, self.recording = self.recording, None
+        if recording is None or self.booked is None or ending is not Ending.ANSWERED or self.status != 200:
+            return
+        reported = isinstance(operation, Settle) and not operation.assumed and operation.error is None
+        if reported and metered.complete:
+            recording.add(self.held_back)
+            recording.keep(content_type=self.content_type, booked=self.booked)
 
     def _metered(self) -> Metered | None:
         """What was read of the answer, at its first end; None at any other."""

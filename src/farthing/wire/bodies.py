@@ -6,6 +6,7 @@ stands twice the last one counts, for us and for the provider, because only one 
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 import msgspec
@@ -164,6 +165,15 @@ def lower_caps(members: Members, aliases: Iterable[str], cap: int, *, inserted: 
         members[inserted] = written
 
 
+def temperature_in(members: Members) -> Decimal | None:
+    """Read a temperature; None where there is none, or it is no number and the provider will say so."""
+    raw = members.get("temperature")
+    try:
+        return None if raw is None else Decimal(bytes(raw).decode())
+    except InvalidOperation:
+        return None
+
+
 def raw_value(value: object) -> Raw:
     """Write a value as JSON, to take the place of a member."""
     return Raw(_encode(value))
@@ -200,6 +210,16 @@ class BodyRequest:
         self.facts = facts
         self.members = members
         self._prompt: bytes | None = None
+
+    @property
+    def temperature(self) -> Decimal | None:
+        """How much variety is asked for; None where it is not said, or is no number."""
+        return temperature_in(self.members)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the provider is asked to keep the answer."""
+        return self.members.get("store") == b"true"
 
     @property
     def prompt(self) -> bytes:

@@ -1,5 +1,6 @@
 """The shape every dialect offers: a request that was read, and a meter for its answer."""
 
+from decimal import Decimal
 from typing import Protocol
 
 from farthing.domain.call import RequestFacts
@@ -17,6 +18,16 @@ class Request(Protocol):
     @property
     def prompt(self) -> bytes:
         """The raw bytes of everything that becomes model input, for counting and keyed hashing."""
+        ...
+
+    @property
+    def temperature(self) -> Decimal | None:
+        """How much variety the answer may have; None where the request does not say."""
+        ...
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the request asks the provider to keep the answer."""
         ...
 
     def render(

@@ -1,6 +1,7 @@
 """The dialect of Gemini's generateContent, streamed or not, with its counting endpoint."""
 
 import re
+from decimal import Decimal
 
 import msgspec
 from msgspec import Raw
@@ -46,6 +47,13 @@ class GenerateRequest(BodyRequest):
 
     __slots__ = ()
     never_input = frozenset({"model", "safetySettings", "safety_settings", "labels", *_TIERS})
+
+    @property
+    def temperature(self) -> Decimal | None:
+        """How much variety is asked for; the last of two configurations would count, so the higher does."""
+        configs = [bodies.object_of(self.members, name) or {} for name in _CONFIGS]
+        said = [given for config in configs if (given := bodies.temperature_in(config)) is not None]
+        return max(said, default=None)
 
     def render(
         self,
