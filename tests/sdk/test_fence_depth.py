@@ -438,7 +438,8 @@ def test_a_refusal_says_what_happened_and_how_to_go_on(agent: Agent) -> None:
         f"budget {error.budget} cannot pay for this call: $0.10 spent and $0.00 held"
     )
     assert str(error).endswith(
-        "ask for less output (max_tokens) or send a shorter prompt, or give Fence() a larger budget="
+        "To go on: ask for less output (max_tokens) or send a shorter prompt, "
+        "or give Fence() a larger budget="
     )
     assert "policy" not in str(error) and str(error.budget).startswith("search#")
 

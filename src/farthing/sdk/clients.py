@@ -147,4 +147,13 @@ def _not_closed_when_collected(client_class: type) -> type:
 
     Whoever closes the copy closes them all the same, as with the SDKs' own copies.
     """
-    return type(client_class.__name__, (client_class,), {"__del__": lambda _: None})
+
+    def as_its_own_class(self: object, _: object) -> tuple[object, ...]:
+        return _unfilled, (client_class,), vars(self)  # nobody finds the class made here by its name
+
+    manners = {"__del__": lambda _: None, "__reduce_ex__": as_its_own_class}
+    return type(client_class.__name__, (client_class,), manners)
+
+
+def _unfilled(client_class: type[object]) -> object:
+    return object.__new__(client_class)

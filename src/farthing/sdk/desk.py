@@ -264,7 +264,7 @@ class Desk:
     def _noted(self, asked: Asked, grant: "Grant") -> "Grant":
         self.count(asked, 1)
         if grant.would_refuse:
-            _log.warning("farthing: beyond the limit of %s", ", ".join(grant.would_refuse))
+            _log.warning("farthing: a call passes beyond the limit of %s", ", ".join(grant.would_refuse))
         elif grant.clamped:
             _log.info("farthing: the output cap was lowered to %s tokens to fit the budget", grant.output_cap)
         return grant

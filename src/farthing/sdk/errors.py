@@ -18,6 +18,10 @@ class GuardError(ValueError):
 class CallRefused(Refused):
     """The guard did not make this call; nothing was spent. ``refusal`` says why and how to go on."""
 
+    def __init__(self, refusal: Refusal, call_id: str | None = None) -> None:
+        super().__init__(refusal, call_id)
+        self.args = (message_of(refusal),)
+
     @property
     def reason(self) -> Reason:
         """Why, in one word of the contract."""
