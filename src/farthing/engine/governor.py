@@ -213,6 +213,7 @@ class Governor:
             offers=offers,
             tentative=tentative,
             waits=terms.patience_s > 0,
+            keeps=terms.keeps,
         )
         return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold, terms=terms)
 

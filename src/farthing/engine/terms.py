@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 from asyncio import AbstractEventLoop, Future, get_running_loop, timeout
+from collections.abc import Mapping
 
 import msgspec
 
@@ -21,11 +22,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     payers: budgets that must pay besides those of the policy.
     patience_s: how long to wait for money that calls in flight hold, instead of clamping or refusing.
+    keeps: what the caller itself keeps held in each account while it waits, and so does not wait for.
     """
 
     payers: tuple[Payer, ...] = ()
     steering: Steering | None = None
     patience_s: float = 0.0
+    keeps: Mapping[str, int] = {}
 
 
 NO_TERMS = Terms()

@@ -29,6 +29,7 @@ from farthing.sdk.alerts import Alarm
 from farthing.sdk.branch import branch_or_none
 from farthing.sdk.context import active_scopes
 from farthing.sdk.errors import with_way_on
+from farthing.sdk.reading import Reader, held_by, this_task, this_thread
 from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ class Desk:
 
     def authorize(self, asked: Asked) -> "Grant":
         """Hold the ceiling of a call; waits for money that calls in flight hold. Raises Refused."""
-        terms = self._terms(asked)
+        terms = self._terms(asked, this_thread())
         try:
             with our_own_work:
                 grant = self.runtime.governor.authorize(
@@ -233,7 +234,7 @@ class Desk:
 
     async def authorize_async(self, asked: Asked) -> "Grant":
         """Do as authorize does, without blocking the event loop."""
-        terms = self._terms(asked)
+        terms = self._terms(asked, this_task())
         try:
             with our_own_work:
                 grant = await self.runtime.governor.authorize_async(
@@ -282,7 +283,7 @@ class Desk:
         for scope in asked.scopes:
             scope.note_end(booked.balances, usage, store, now_us)
 
-    def _terms(self, asked: Asked) -> Terms:
+    def _terms(self, asked: Asked, asker: Reader) -> Terms:
         wishes, call = self.wishes, asked.call
         payers: list[Payer] = [scope.payer(call.at_us) for scope in asked.scopes]
         paid = {payer.budget.name for payer in payers}
@@ -306,4 +307,5 @@ class Desk:
             steering = Steering(always=wishes.downgrade_model)
         elif wishes.fallback is not None:
             steering = Steering(at_limit=wishes.fallback)
-        return Terms(payers=tuple(payers), steering=steering, patience_s=PATIENCE_S)
+        keeps = held_by(asker, self.runtime.url)
+        return Terms(payers=tuple(payers), steering=steering, patience_s=PATIENCE_S, keeps=keeps)

@@ -2,13 +2,16 @@
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from farthing.engine.outcomes import Ending
 from farthing.engine.relay import Relay
+from farthing.ledger.entries import Unit
 from farthing.policy.rules import OnDisconnect
 from farthing.sdk.abandoned import in_our_own_work, our_own_work, settle_later
 from farthing.sdk.paths import path_for
+from farthing.sdk.reading import begun, ended, this_thread
 
 if TYPE_CHECKING:
     from farthing.domain.call import Call
@@ -40,6 +43,7 @@ class Exchange:
         self._desk = desk
         self._streamed = False
         self._process = os.getpid()
+        self.reader = this_thread()
         facts = grant.call.facts
         self._hides_usage = facts.stream and grant.target.asks_usage and not facts.wants_usage
         self.relay = Relay(desk.runtime.governor, grant, self._meter("application/json"))
@@ -70,7 +74,18 @@ class Exchange:
         self._streamed = self.call.facts.stream and status < 300 and is_stream
         if self._streamed:
             self.relay.meter = self._meter(content_type)
+            begun(self._desk.runtime.url, self.call.call_id, self)
         return self._streamed
+
+    @property
+    def holds(self) -> Mapping[str, int]:
+        """What is held for the call, by account."""
+        grant = self.grant
+        return {
+            balance.account: grant.ceiling_nanodollars
+            for balance in grant.balances
+            if balance.unit is Unit.NANODOLLARS
+        }
 
     def _meter(self, content_type: str) -> "Meter":
         return self.asked.surface.dialect.meter(
@@ -93,13 +108,15 @@ class Exchange:
         """Settle or void the call, and wait until that is durable."""
         with our_own_work:
             booked = self.relay.end(ending, error=_told(error))
-        self._look(booked)
+        self._ended(booked)
 
     async def end_async(self, ending: Ending, error: BaseException | None = None) -> None:
         """Do as end does, without blocking the event loop."""
-        self._look(await self.relay.end_async(ending, error=_told(error)))
+        self._ended(await self.relay.end_async(ending, error=_told(error)))
 
-    def _look(self, booked: "Booked | None") -> None:
+    def _ended(self, booked: "Booked | None") -> None:
+        if self._streamed:
+            ended(self._desk.runtime.url, self.call.call_id)
         if booked is not None:
             self._desk.note_end(self.asked, booked, self.relay.usage)
 

@@ -15,6 +15,7 @@ from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
 from farthing.sdk.errors import OF_LIMITS, GuardError
 from farthing.sdk.exchange import GATEWAY_HEADER, Exchange
 from farthing.sdk.paths import provider_of, surface_of
+from farthing.sdk.reading import this_task, this_thread
 
 if TYPE_CHECKING:
     import httpx2
@@ -335,6 +336,7 @@ class _SyncTap(_Tap):
     """A stream that a thread reads."""
 
     def __iter__(self) -> Iterator[bytes]:
+        self._exchange.reader = this_thread()  # it may be another than the one that asked
         self._chunks = self._response.iter_bytes()
         return self
 
@@ -369,7 +371,12 @@ class _SyncTap(_Tap):
 class _AsyncTap(_Tap):
     """A stream that a task reads."""
 
+    def __init__(self, exchange: Exchange, response: "httpx2.Response") -> None:
+        super().__init__(exchange, response)
+        exchange.reader = this_task()
+
     def __aiter__(self) -> AsyncIterator[bytes]:
+        self._exchange.reader = this_task()
         self._chunks = self._response.aiter_bytes()
         return self
 
