@@ -643,3 +643,22 @@ def test_an_entry_tells_everything_that_was_known(store: Store) -> None:
     assert {name: getattr(entry, name) for name in details} == details
     assert entry.accounts == ("team",)
     assert entry.at_us == NOON_US
+
+
+# ── foreseeing ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_hold_would_be_answered_is_what_it_is_answered_and_foreseeing_keeps_nothing(
+    store: Store,
+) -> None:
+    held(store, hold("A", offer(60 * CENT)))
+    fits, does_not = hold("B", offer(40 * CENT)), hold("C", offer(41 * CENT))
+
+    foreseen = [store.foresee(one) for one in (fits, does_not, fits, does_not)]
+
+    assert money(store) == (0, 60 * CENT)
+    assert store.entries() == []
+    assert [draft.call_id for draft in store.open_holds()] == ["A"]
+    assert isinstance(foreseen[1], Short)
+    assert foreseen[:2] == foreseen[2:]
+    assert [store.apply([one])[0] for one in (does_not, fits)] == [foreseen[1], foreseen[0]]

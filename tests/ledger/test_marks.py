@@ -98,7 +98,7 @@ def test_marks_are_forgotten_some_time_after_their_window(store: Store) -> None:
 
 def marks(store: Store) -> set[str]:
     if isinstance(store, MemoryStore):
-        return set(store._marks)
+        return set(store._marks.noted)
     assert isinstance(store, SqliteStore)
     connection = sqlite3.connect(store._path)
     try:

@@ -16,7 +16,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     wallet: str | None = None
 
 
-class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
+class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request asks for, read from its body and path without understanding its content.
 
     model: the model asked for.
@@ -36,6 +36,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     generates: False where the answer has no billed output (embeddings, counting).
     cappable: an output cap can be sent upstream; False where the provider takes none.
     free: nothing is billed (counting tokens).
+    provider: the provider that the path names; only its targets may answer.
     """
 
     dialect: str
@@ -56,6 +57,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     generates: bool = True
     cappable: bool = True
     free: bool = False
+    provider: str | None = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

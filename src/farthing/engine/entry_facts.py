@@ -27,4 +27,5 @@ def entry_facts(call: Call, policy: Policy) -> EntryFacts:
         stream=facts.stream,
         policy_digest=policy.digest,
         cost_tracked=policy.cost_tracked,
+        request=facts,
     )

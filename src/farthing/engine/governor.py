@@ -266,6 +266,7 @@ class Governor:
             raise Refused(ledger_unavailable(error)) from error
         self.opened_without_ledger += 1
         offer, quote = prepared.hold.offers[0], prepared.quotes[0]
+                rules=(refusal.message,),
         return Grant(
             call=prepared.call,
             environment=prepared.environment,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from farthing.ledger.page import Account, EntryRow, Page
 from farthing.ledger.rollups import HOUR_US, Rollups
+from farthing.ledger.store import MARKS_KEPT_US
 
 # Rows of each roll-up that outlive their entries, and accounts looked at after each batch.
 ROWS_KEPT = 10_000
@@ -41,6 +42,34 @@ class Folded:
             pass
         for _ in _forget_rows(own.buckets, rollups.buckets, self._rows_kept):
             pass
+
+
+class Marks:
+    """What was noted about accounts; that of windows long gone is forgotten."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, tuple[int | None, set[str]]] = {}
+
+    def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None) -> bool:
+        """Note something about an account; True for the first who notes it."""
+        if account not in self.noted:
+            self._forget_old(at_us - MARKS_KEPT_US)
+            self.noted[account] = (ends_at_us, set())
+        _, noted = self.noted[account]
+        is_first = mark not in noted
+        noted.add(mark)
+        return is_first
+
+    def forget(self, account: str) -> None:
+        """Forget all that was noted about an account."""
+        self.noted.pop(account, None)
+
+    def _forget_old(self, before_us: int) -> None:
+        """Forget marks of old windows, of the few accounts not looked at for longest."""
+        for name in list(islice(self.noted, LOOKS)):
+            ends_at_us, noted = self.noted.pop(name)
+            if ends_at_us is None or ends_at_us >= before_us:
+                self.noted[name] = (ends_at_us, noted)
 
 
 class Unused:

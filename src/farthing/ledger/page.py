@@ -208,6 +208,8 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
         corrected=correction is not None,
         avoided_nanodollars=row.measures.avoided,
     )
+        short=first.short,
+        stop=first.stopped,
 
 
 class Page:

@@ -28,6 +28,7 @@ from farthing.ledger.entries import (
     Entry,
     KeyRow,
     OpenHold,
+    Hold,
     Operation,
     Owner,
 )
@@ -77,6 +78,13 @@ class SqliteStore:
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
+    def foresee(self, hold: Hold) -> Answer:
+        """What a hold would be answered now; nothing is taken, written or remembered."""
+        with self._asking() as connection:
+            page = read_page(connection, [hold])
+            page.stops = sqlite_stops.live_stops(connection)
+        return apply_batch([hold], page)[0]
+
         with self._asking() as connection:
             return sqlite_questions.balance(connection, account, at_us)
 

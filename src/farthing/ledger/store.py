@@ -13,6 +13,7 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     KeyRow,
+    Hold,
     OpenHold,
     Operation,
     Owner,
@@ -65,6 +66,10 @@ class Store(Protocol):
     # Questions never wait for writers.
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
+    def foresee(self, hold: Hold) -> Answer:
+        """What a hold would be answered now; nothing is taken, written or remembered."""
+        ...
+
         """One account, or None if nothing was ever held against it.
 
         Its limit is shown as raised at a moment; without one every raise counts, whatever its end.
