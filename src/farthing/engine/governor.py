@@ -12,9 +12,11 @@ import msgspec
 from farthing.domain.call import Call
 from farthing.domain.errors import LedgerUnavailable, Refusal, Refused
 from farthing.domain.usage import Metered, Usage
+from farthing.engine.alarms import Alarms
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.counting import count_input
 from farthing.engine.entry_facts import entry_facts
+from farthing.engine.grant import Grant
 from farthing.engine.offers import Quote, offer_of, quotes_of
 from farthing.engine.outcomes import Exchange, Owed, booking, owed
 from farthing.engine.proposing import proposal_for
@@ -25,7 +27,6 @@ from farthing.ledger.committer import Committer
 from farthing.ledger.entries import (
     Answer,
     AtShort,
-    Balance,
     Booked,
     Held,
     Hold,
@@ -40,41 +41,12 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.store import BatchPoisoned
 from farthing.policy.decide import Proposal
-from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Target
+from farthing.policy.rules import Environment, OnLedgerFailure, Policy
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
 from farthing.prices.price import Price
 
-
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave to make one call: where to send it, with which cap, and what is held for it.
-
-    output_cap: the cap that must go upstream; None leaves the caller's body as it is.
-    held: False where nothing was held because the ledger failed and the policy said to stay open.
-    prompt: the input as it was sent, to be counted if its cost must be assumed.
-    """
-
-    call: Call
-    environment: Environment
-    quote: Quote
-    output_cap: int | None
-    ceiling_nanodollars: int
-    balances: tuple[Balance, ...]
-    clamped: bool = False
-    would_refuse: tuple[str, ...] = ()
-    held: bool = True
-    terms: Terms = NO_TERMS
-    prompt: bytes = b""
-
-    @property
-    def target(self) -> Target:
-        """Where the call goes."""
-        return self.quote.candidate.target
-
-    @property
-    def model(self) -> str:
-        """The model it is sent to."""
-        return self.quote.candidate.model
+__all__ = ["Governor", "Grant"]
 
 
 class _Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +81,7 @@ class Governor:
         self.opened_without_ledger = 0
         self._freed = freed or Freed()
         self._memory = RefusalMemory()
+        self._alarms = Alarms(policy, committer)
         # Settlements, and holds the ledger missed, wait until it answers: the provider has been paid.
         self._late: deque[tuple[Hold | None, Settle | Void]] = deque()
         self._writing_late = threading.Lock()
@@ -242,6 +215,7 @@ class Governor:
             raise Refused(refusal, call.call_id)
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
+            self._alarms.look_at_refusal(call, (quote.candidate for quote in prepared.quotes), answer)
             if answer.final:  # what is only held may be free again at any moment
                 self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
             raise Refused(refusal, call.call_id)
@@ -266,7 +240,6 @@ class Governor:
             raise Refused(ledger_unavailable(error)) from error
         self.opened_without_ledger += 1
         offer, quote = prepared.hold.offers[0], prepared.quotes[0]
-                rules=(refusal.message,),
         return Grant(
             call=prepared.call,
             environment=prepared.environment,
@@ -338,7 +311,7 @@ class Governor:
         """Put the end of a call on the ledger and wait; None means it follows when the ledger answers."""
         if grant.held:
             try:
-                return self._told(self.committer.submit(operation))
+                return self._told(grant, self.committer.submit(operation))
             except LedgerUnavailable:
                 pass
         self._wait(grant, operation)
@@ -348,7 +321,7 @@ class Governor:
         """Do as book does, without blocking the event loop."""
         if grant.held:
             try:
-                return self._told(await self.committer.submit_async(operation))
+                return self._told(grant, await self.committer.submit_async(operation))
             except LedgerUnavailable:
                 pass
         self._wait(grant, operation)
@@ -360,9 +333,10 @@ class Governor:
         void = Void(call_id=grant.call.call_id, at_us=self.clock(), rule=rule, forget=True)
         self.committer.submit_soon(void, lambda _: self._freed.tell())
 
-    def _told(self, answer: Answer) -> Booked:
+    def _told(self, grant: Grant, answer: Answer) -> Booked:
         assert isinstance(answer, Booked), answer
         self._freed.tell()
+        self._alarms.look(grant.call, grant.quote.candidate, answer.balances)
         return answer
 
     def tick(self) -> None:

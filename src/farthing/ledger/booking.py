@@ -27,6 +27,7 @@ from farthing.ledger.entries import (
     shared_account_name,
 )
 from farthing.ledger.holding import hold_call
+from farthing.ledger.noting import Note
 from farthing.ledger.page import Details, Draft, EntryRow, Page
 from farthing.ledger.raising import Raise, Raised
 from farthing.ledger.rollups import Measures
@@ -37,7 +38,7 @@ _NO_MEASURES = Measures()
 
 def calls_of(operations: Iterable[Operation]) -> list[str]:
     """Name the calls whose drafts and entries a batch needs on its page."""
-    of_no_call = SettleDead | Renew | Raise
+    of_no_call = SettleDead | Renew | Raise | Note
     return [operation.call_id for operation in operations if not isinstance(operation, of_no_call)]
 
 
@@ -123,6 +124,9 @@ def _apply(operation: Operation, page: Page) -> Answer:
             return Done(1)
         case Raise():
             return _raise(operation, page)
+        case Note():
+            page.noted.append(operation.alert)
+            return Done(1)
         case _:
             assert_never(operation)
 

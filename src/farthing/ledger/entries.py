@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from farthing.domain.call import RequestFacts
 from farthing.domain.money import TOKENS_PER_MILLION, divide_up
 from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
+from farthing.ledger.noting import Note
 from farthing.ledger.raising import Raise, Raised
 
 
@@ -107,7 +107,7 @@ class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
 
 class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
-    """What an entry says about a call before it goes upstream; by its request it can be decided again."""
+    """What an entry says about a call, whatever becomes of it; known before it goes upstream."""
 
     request_id: str
     environment: str
@@ -128,7 +128,6 @@ class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defau
     policy_digest: str | None = None
     cost_tracked: bool = True
 
-    request: RequestFacts | None = None
 
 class Outcome(enum.StrEnum):
     """How a call ended, as its entry says."""
@@ -242,7 +241,7 @@ class Renew(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag=True):
     process: str
 
 
-Operation = Hold | Settle | Void | Record | SettleDead | Renew | Raise
+Operation = Hold | Settle | Void | Record | SettleDead | Renew | Raise | Note
 
 
 # ── answers: one for each operation, in order ───────────────────────────────────────────────────
@@ -344,7 +343,7 @@ Answer = Held | Short | Stopped | Tight | Booked | Done | Raised | Unknown
 
 
 class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """One call as the ledger tells it, its correction applied; short or stop is why it was refused."""
+    """One call as the ledger tells it: its entry, with its correction applied where there is one."""
 
     call_id: str
     at_us: int
@@ -379,8 +378,6 @@ class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     corrected: bool
     avoided_nanodollars: int = 0
 
-    short: Short | None = None
-    stop: Stop | None = None
 
 class OpenHold(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A call in flight: what it holds, since when, and whose it is."""

@@ -10,6 +10,7 @@ from itertools import islice
 
 import msgspec
 
+from farthing.domain.alert import Alert
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
 from farthing.ledger.booking import (
@@ -26,18 +27,18 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     KeyRow,
-    Hold,
     OpenHold,
     Operation,
     Owner,
 )
-from farthing.ledger.forgetting import Folded, Marks, Unused, add_up
+from farthing.ledger.forgetting import LOOKS, Folded, Unused, add_up
 from farthing.ledger.noting import AlertsInMemory
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.raising import RaiseRow, Raises, raises_with, what_raised
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, SpendRow, slice_of
+from farthing.ledger.store import MARKS_KEPT_US
 
 ENTRIES_KEPT = 10_000
 
@@ -65,8 +66,9 @@ class MemoryStore:
         self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
         self._outcomes_kept = 0
         self._stops: dict[str, Stop] = {}
+        self._alerts = AlertsInMemory(entries_kept)
         self._raises: dict[str, RaiseRow] = {}
-        self._marks = Marks()
+        self._marks: dict[str, tuple[int | None, set[str]]] = {}
         _stores.add(self)
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
@@ -79,13 +81,6 @@ class MemoryStore:
 
     def turn(self) -> AbstractContextManager[None]:
         """Nobody waits to write here."""
-    def foresee(self, hold: Hold) -> Answer:
-        """What a hold would be answered now; nothing is taken, written or remembered."""
-        with self._lock:
-            page = self._read_page([hold])
-            page.rollups = Rollups()
-            return apply_batch([hold], page)[0]
-
         return nullcontext()
 
     def _read_page(self, operations: Sequence[Operation]) -> Page:
@@ -120,6 +115,8 @@ class MemoryStore:
         for raised in page.raised:
             self._raises[raised.raise_id] = raised
             self._unused.raised(raised.account)
+        for alert in page.noted:
+            self._alerts.add(alert)
         while len(self._entries) > self._entries_kept:
             oldest, _ = next(iter(self._entries))
             self._fold(self._entries.pop((oldest, False)), self._entries.pop((oldest, True), None))
@@ -148,7 +145,7 @@ class MemoryStore:
         """Forget an account with everything that is known of it; no kept entry names it."""
         account = self._accounts.pop(name)
         self._folded.settled.pop(name, None)
-        self._marks.forget(name)
+        self._marks.pop(name, None)
         if account.raises:
             self._raises = {key: row for key, row in self._raises.items() if row.account != name}
         if account.value is not None:
@@ -387,6 +384,11 @@ class MemoryStore:
             ]
         return sorted(kept, key=lambda row: (row.at_us, row.raise_id), reverse=True)[:limit]
 
+    def alerts(self, *, budget: str | None = None, limit: int = 100) -> list[Alert]:
+        """Alerts of a budget, or all, newest first."""
+        with self._lock:
+            return list(self._alerts.newest(budget, limit))
+
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
         """Keep a fact under a name unless another is kept; returns what is kept."""
         with self._lock:
@@ -402,7 +404,20 @@ class MemoryStore:
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
         """Note something about an account; True for exactly one of all who note it."""
         with self._lock:
-            return self._marks.first_to_note(account, mark, at_us=at_us, ends_at_us=ends_at_us)
+            if account not in self._marks:
+                self._forget_marks(at_us - MARKS_KEPT_US)
+                self._marks[account] = (ends_at_us, set())
+            _, noted = self._marks[account]
+            is_first = mark not in noted
+            noted.add(mark)
+            return is_first
+
+    def _forget_marks(self, before_us: int) -> None:
+        """Forget marks of old windows, of the few accounts not looked at for longest."""
+        for name in list(islice(self._marks, LOOKS)):
+            ends_at_us, noted = self._marks.pop(name)
+            if ends_at_us is None or ends_at_us >= before_us:
+                self._marks[name] = (ends_at_us, noted)
 
     def close(self) -> None:
         """Nothing to let go of: what was remembered lives as long as the store."""

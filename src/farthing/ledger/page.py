@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from farthing.domain.alert import Alert
 from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import (
@@ -208,15 +209,14 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
         corrected=correction is not None,
         avoided_nanodollars=row.measures.avoided,
     )
-        short=first.short,
-        stop=first.stopped,
 
 
 class Page:
     """What one batch sees and changes: rows are read once, changed here, and written once.
 
     The store fills accounts, drafts, entries and values before the batch is applied. Afterwards it
-    writes opened, closed, written, raised, rollups, renewed, forgotten, and the accounts of used_accounts().
+    writes opened, closed, written, raised, noted, rollups, renewed, forgotten, and the accounts of
+    used_accounts().
 
     values: how many values of a (budget, window) have an account, for those that new_values names.
     stops: those that are live, oldest first.
@@ -244,6 +244,7 @@ class Page:
         self.closed: set[str] = set()
         self.written: list[EntryRow] = []
         self.raised: list[RaiseRow] = []
+        self.noted: list[Alert] = []
         self.rollups = Rollups() if rollups is None else rollups
         self.renewed: dict[str, Renew] = {}
         self.forgotten: set[str] = set()

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from farthing.domain.alert import Alert
 from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
 from farthing.ledger import (
+    sqlite_alerts,
     sqlite_marks,
     sqlite_outcomes,
     sqlite_questions,
@@ -28,7 +30,6 @@ from farthing.ledger.entries import (
     Entry,
     KeyRow,
     OpenHold,
-    Hold,
     Operation,
     Owner,
 )
@@ -78,13 +79,6 @@ class SqliteStore:
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it."""
-    def foresee(self, hold: Hold) -> Answer:
-        """What a hold would be answered now; nothing is taken, written or remembered."""
-        with self._asking() as connection:
-            page = read_page(connection, [hold])
-            page.stops = sqlite_stops.live_stops(connection)
-        return apply_batch([hold], page)[0]
-
         with self._asking() as connection:
             return sqlite_questions.balance(connection, account, at_us)
 
@@ -212,6 +206,11 @@ class SqliteStore:
         """Raises of an account, of a budget, or all, newest first."""
         with self._asking() as connection:
             return sqlite_raises.raises(connection, budget, account, limit)
+
+    def alerts(self, *, budget: str | None = None, limit: int = 100) -> list[Alert]:
+        """Alerts of a budget, or all, newest first."""
+        with self._asking() as connection:
+            return sqlite_alerts.newest_alerts(connection, budget, limit)
 
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
         """Keep a fact under a name unless another is kept; returns what is kept."""

@@ -10,6 +10,7 @@ from farthing.ledger.booking import accounts_of, calls_of, dead_owners_of, new_v
 from farthing.ledger.entries import Operation, Outcome, Unit
 from farthing.ledger.page import Account, Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
+from farthing.ledger.sqlite_alerts import note_alerts
 from farthing.ledger.sqlite_raises import known_raises, raises_from, write_raises
 
 SqlRow = tuple[Any, ...]
@@ -197,6 +198,8 @@ def write_page(connection: sqlite3.Connection, page: Page) -> None:
     numbers = _write_accounts(connection, page.used_accounts())
     if page.raised:
         write_raises(connection, page.raised, page.accounts, numbers)
+    if page.noted:
+        note_alerts(connection, page.noted)
     if page.opened:
         rows = [(draft.call_id, draft.owner, _encode(draft).decode()) for draft in page.opened.values()]
         connection.executemany(_OPEN_HOLD, rows)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from farthing.domain.alert import Alert
 from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
@@ -13,7 +14,6 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     KeyRow,
-    Hold,
     OpenHold,
     Operation,
     Owner,
@@ -66,10 +66,6 @@ class Store(Protocol):
     # Questions never wait for writers.
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
-    def foresee(self, hold: Hold) -> Answer:
-        """What a hold would be answered now; nothing is taken, written or remembered."""
-        ...
-
         """One account, or None if nothing was ever held against it.
 
         Its limit is shown as raised at a moment; without one every raise counts, whatever its end.
@@ -186,6 +182,10 @@ class Store(Protocol):
         self, *, budget: str | None = None, account: str | None = None, limit: int = 100
     ) -> list[RaiseRow]:
         """Raises of an account, of a budget, or all, newest first; who, from what to what, and why."""
+        ...
+
+    def alerts(self, *, budget: str | None = None, limit: int = 100) -> list[Alert]:
+        """Alerts of a budget, or all, newest first; a Note keeps each once."""
         ...
 
     def remember(self, name: str, value: str, *, instead_of: str | None = None) -> str:
