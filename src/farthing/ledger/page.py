@@ -208,6 +208,8 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
         count=max(row.measures.calls, row.measures.refused),
         corrected=correction is not None,
         avoided_nanodollars=row.measures.avoided,
+        short=first.short,
+        stop=first.stopped,
     )
 
 
