@@ -266,6 +266,7 @@ class Governor:
                 facts=entry_facts(call, self.policy),
                 outcome=Outcome.REFUSED,
                 reason=refusal.reason.value,
+                rules=(refusal.message,),
                 count=count,
             ),
             _nobody_waits,

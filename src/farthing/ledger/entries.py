@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from farthing.domain.call import RequestFacts
 from farthing.domain.money import TOKENS_PER_MILLION, divide_up
 from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
@@ -107,7 +108,7 @@ class Offer(msgspec.Struct, gc=False, frozen=True, kw_only=True):
 
 
 class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
-    """What an entry says about a call, whatever becomes of it; known before it goes upstream."""
+    """What an entry says about a call before it goes upstream; by its request it can be decided again."""
 
     request_id: str
     environment: str
@@ -127,6 +128,7 @@ class EntryFacts(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defau
     prompt_hash: str | None = None
     policy_digest: str | None = None
     cost_tracked: bool = True
+    request: RequestFacts | None = None
 
 
 class Outcome(enum.StrEnum):
@@ -343,7 +345,7 @@ Answer = Held | Short | Stopped | Tight | Booked | Done | Raised | Unknown
 
 
 class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """One call as the ledger tells it: its entry, with its correction applied where there is one."""
+    """One call as the ledger tells it, its correction applied; short or stop is why it was refused."""
 
     call_id: str
     at_us: int
@@ -377,6 +379,8 @@ class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     count: int
     corrected: bool
     avoided_nanodollars: int = 0
+    short: Short | None = None
+    stop: Stop | None = None
 
 
 class OpenHold(msgspec.Struct, gc=False, frozen=True, kw_only=True):

@@ -26,19 +26,19 @@ from farthing.ledger.entries import (
     Balance,
     Difference,
     Entry,
+    Hold,
     KeyRow,
     OpenHold,
     Operation,
     Owner,
 )
-from farthing.ledger.forgetting import LOOKS, Folded, Unused, add_up
+from farthing.ledger.forgetting import Folded, Marks, Unused, add_up
 from farthing.ledger.noting import AlertsInMemory
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.raising import RaiseRow, Raises, raises_with, what_raised
 from farthing.ledger.rollups import HOUR_US, Measures, Rollups
 from farthing.ledger.slices import Slice, SpendRow, slice_of
-from farthing.ledger.store import MARKS_KEPT_US
 
 ENTRIES_KEPT = 10_000
 
@@ -68,7 +68,7 @@ class MemoryStore:
         self._stops: dict[str, Stop] = {}
         self._alerts = AlertsInMemory(entries_kept)
         self._raises: dict[str, RaiseRow] = {}
-        self._marks: dict[str, tuple[int | None, set[str]]] = {}
+        self._marks = Marks()
         _stores.add(self)
 
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
@@ -78,6 +78,13 @@ class MemoryStore:
             answers = apply_batch(operations, page)
             self._write_page(page)
         return answers
+
+    def foresee(self, hold: Hold) -> Answer:
+        """What a hold would be answered now; nothing is taken, written or remembered."""
+        with self._lock:
+            page = self._read_page([hold])
+            page.rollups = Rollups()
+            return apply_batch([hold], page)[0]
 
     def turn(self) -> AbstractContextManager[None]:
         """Nobody waits to write here."""
@@ -145,7 +152,7 @@ class MemoryStore:
         """Forget an account with everything that is known of it; no kept entry names it."""
         account = self._accounts.pop(name)
         self._folded.settled.pop(name, None)
-        self._marks.pop(name, None)
+        self._marks.forget(name)
         if account.raises:
             self._raises = {key: row for key, row in self._raises.items() if row.account != name}
         if account.value is not None:
@@ -404,20 +411,7 @@ class MemoryStore:
     def first_to_note(self, account: str, mark: str, *, at_us: int, ends_at_us: int | None = None) -> bool:
         """Note something about an account; True for exactly one of all who note it."""
         with self._lock:
-            if account not in self._marks:
-                self._forget_marks(at_us - MARKS_KEPT_US)
-                self._marks[account] = (ends_at_us, set())
-            _, noted = self._marks[account]
-            is_first = mark not in noted
-            noted.add(mark)
-            return is_first
-
-    def _forget_marks(self, before_us: int) -> None:
-        """Forget marks of old windows, of the few accounts not looked at for longest."""
-        for name in list(islice(self._marks, LOOKS)):
-            ends_at_us, noted = self._marks.pop(name)
-            if ends_at_us is None or ends_at_us >= before_us:
-                self._marks[name] = (ends_at_us, noted)
+            return self._marks.first_to_note(account, mark, at_us=at_us, ends_at_us=ends_at_us)
 
     def close(self) -> None:
         """Nothing to let go of: what was remembered lives as long as the store."""

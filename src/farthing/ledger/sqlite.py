@@ -28,6 +28,7 @@ from farthing.ledger.entries import (
     Balance,
     Difference,
     Entry,
+    Hold,
     KeyRow,
     OpenHold,
     Operation,
@@ -76,6 +77,13 @@ class SqliteStore:
             answers = apply_batch(operations, page)
             write_page(connection, page)
         return answers
+
+    def foresee(self, hold: Hold) -> Answer:
+        """What a hold would be answered now; nothing is taken, written or remembered."""
+        with self._asking() as connection:
+            page = read_page(connection, [hold])
+            page.stops = sqlite_stops.live_stops(connection)
+        return apply_batch([hold], page)[0]
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it."""

@@ -13,6 +13,7 @@ from farthing.ledger.entries import (
     Balance,
     Difference,
     Entry,
+    Hold,
     KeyRow,
     OpenHold,
     Operation,
@@ -64,6 +65,10 @@ class Store(Protocol):
         ...
 
     # Questions never wait for writers.
+
+    def foresee(self, hold: Hold) -> Answer:
+        """What a hold would be answered now; nothing is taken, written or remembered."""
+        ...
 
     def balance(self, account: str, *, at_us: int | None = None) -> Balance | None:
         """One account, or None if nothing was ever held against it.
