@@ -44,7 +44,7 @@ class TestFilesOfOthers:
 
     def test_what_is_not_enforced_yet_is_said(self) -> None:
         told = "\n".join(load("groups.yaml").notices)
-        assert "wallets are read but not yet enforced" in told
+        assert "wallet" not in told
         assert "alerts are noted ( farthing alert list ) but not yet delivered" in told
 
     def test_two_files_side_by_side_are_one_policy_and_each_keeps_its_targets(self) -> None:

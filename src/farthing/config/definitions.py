@@ -7,6 +7,7 @@ import msgspec
 from farthing.domain.errors import PolicyError, Problem
 from farthing.ledger.store import Store
 from farthing.policy.rules import Budget, Policy
+from farthing.policy.wallets import wallet_budget, wallets_of
 
 _SAID = {"match": "match", "per": "per", "period": "period", "zone": "timezone"}
 
@@ -31,15 +32,21 @@ def check_definitions(policy: Policy, store: Store) -> None:
     problems = tuple(_differences(policy, store))
     if problems:
         raise PolicyError(problems)
-    for budget in policy.budgets:
+    for budget in _counted(policy):
         written = _written(budget)
         before = store.recall(_name(budget))
         if before != written:
             store.remember(_name(budget), written, instead_of=before)
 
 
+def _counted(policy: Policy) -> list[Budget]:
+    """All that counts money under a name: budgets, and wallets."""
+    wallets = [wallet_budget(wallet, policy.zone) for wallet in wallets_of(policy)]
+    return [*policy.budgets, *wallets]
+
+
 def _differences(policy: Policy, store: Store) -> Iterator[Problem]:
-    for budget in policy.budgets:
+    for budget in _counted(policy):
         remembered = store.recall(_name(budget))
         if remembered in (None, _written(budget)) or not store.balances(budget=budget.name):
             continue

@@ -28,6 +28,7 @@ class Environments:
             if source.environment is not None:
                 self._speak_for(source, source.environment)
         self._listing = [source for source in sources if _listed(source)]
+        self._wallets_enforced = self._enforcement(sources)
 
     def _declare(self, source: Source) -> None:
         for name, section in source.section.environments.items():
@@ -91,7 +92,22 @@ class Environments:
             caching=self._caches.rule(name, section.cache),
             call_limit_nanodollars=section.call_limit,
             thresholds=thresholds,
+            wallets_enforced=self._wallets_enforced.get(name, self._wallets_enforced.get(None, False)),
         )
+
+    def _enforcement(self, sources: Sequence[Source]) -> dict[str | None, bool]:
+        """Whether wallets are hard, as files for one environment say, and those for all of them (None)."""
+        said: dict[str | None, bool] = {}
+        for source in sources:
+            section = source.section.cost_tracking
+            if "wallet_enforcement" not in section.model_fields_set:
+                continue
+            here = section.wallet_enforcement
+            if said.setdefault(source.environment, here) != here:
+                place = ("cost_tracking", "wallet_enforcement")
+                message = f"is {str(here).lower()} here and not so in another file that speaks for the same"
+                self._problems.append(source.problem(place, message, "say it once"))
+        return said
 
     def _thresholds(self, name: str) -> tuple[Threshold, ...]:
         """What the files that speak for an environment do at shares of its budgets."""

@@ -284,11 +284,12 @@ def _money_claim(payer: Payer, *, whole: bool) -> Claim:
     if claim is None:
         if len(_money_claims) >= _CLAIMS_REMEMBERED:
             _money_claims.clear()
-        claim = _money_claims[key] = _new_money_claim(payer, whole=whole)
+        claim = _money_claims[key] = new_money_claim(payer, whole=whole)
     return claim
 
 
-def _new_money_claim(payer: Payer, *, whole: bool) -> Claim:
+def new_money_claim(payer: Payer, *, whole: bool) -> Claim:
+    """The claim of a payer on its account."""
     budget, window = payer.budget, payer.window
     return Claim(
         account=account_name(budget.name, payer.value, window.key),
@@ -302,6 +303,7 @@ def _new_money_claim(payer: Payer, *, whole: bool) -> Claim:
         ends_at_us=window.ends_at_us,
         values_max=None if budget.per is None or budget.per in FIXED_FACTS else LABEL_VALUES_MAX,
         fallback_from=payer.fallback_from if whole else None,
+        spent_reason=budget.spent_reason.value,
     )
 
 

@@ -13,6 +13,7 @@ from farthing.domain.stop import Stop
 from farthing.engine.offers import ONE_CALL
 from farthing.ledger.entries import Offer, Short, Unit
 from farthing.policy.rules import Environment
+from farthing.policy.wallets import team_of
 
 REMEMBERED_US = MICROSECONDS
 REMEMBERED_MAX = 10_000
@@ -50,14 +51,16 @@ def refusal_for(short: Short, call: Call, environment: Environment) -> Refusal:
             "call_limit",
             **numbers,  # type: ignore[arg-type]
         )
-    scope = f"budget {balance.budget}" + (f" of {balance.value}" if balance.value else "")
+    team = team_of(balance.budget)
+    scope = f"wallet {team}" if team else f"budget {balance.budget}"
+    scope += f" of {balance.value}" if balance.value else ""
     state = (
         f"{dollars(balance.settled)} spent and {dollars(balance.held)} held of "
         f"{dollars(balance.limit)} in {balance.window}; this call needs up to {dollars(short.needed)}"
     )
     if short.final:
         return Refusal(
-            reason=Reason.BUDGET_EXCEEDED,
+            reason=Reason(short.reason),
             message=f"{scope} cannot pay for this call: {state}",
             fix=_fix(short, numbers["resets_at"]),
             **numbers,  # type: ignore[arg-type]
@@ -122,10 +125,15 @@ def _fix(short: Short, resets_at: object) -> str:
         ways.append("lower the output cap or shorten the input")
     if resets_at:
         ways.append(f"wait for the next window at {resets_at}")
-    ways.append(
-        f"{'or ' if ways else ''}ask the owner of the policy for more: limit of budget {balance.budget!r} "
-        f"(see  farthing budget show {balance.budget})"
-    )
+    team = team_of(balance.budget)
+    if team:
+        more = f'ask its owner to put more in:  farthing wallet credit {team} $50 --reason "..."'
+    else:
+        more = (
+            f"ask the owner of the policy for more: limit of budget {balance.budget!r} "
+            f"(see  farthing budget show {balance.budget})"
+        )
+    ways.append(f"or {more}" if ways else more)
     return ", ".join(ways)
 
 

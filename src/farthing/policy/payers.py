@@ -1,4 +1,4 @@
-"""Find the budgets that must pay for a call, and the limits that it counts against."""
+"""Find the budgets and the wallet that must pay for a call, and the limits that it counts against."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -22,6 +22,7 @@ from farthing.policy.rules import (
     Policy,
     Threshold,
 )
+from farthing.policy.wallets import manner_of_wallet, wallet_budget, wallet_of
 
 # All calls that lack a fact share this one value of it.
 NO_VALUE = "(none)"
@@ -56,7 +57,7 @@ class Payers:
         self._limits: dict[tuple[str, str | None], tuple[tuple[Limit, str], ...]] = {}
 
     def of(self, call: Call, candidate: Candidate) -> tuple[Payer, ...]:
-        """The budgets that must pay for a call if it goes to this candidate, in policy order."""
+        """Who must pay for a call if it goes to this candidate: budgets in policy order, then its wallet."""
         identity, target = call.identity, candidate.target
         caller = (
             identity.environment,
@@ -104,8 +105,9 @@ class Payers:
 
     def _work_out(self, caller: tuple[str | None, ...]) -> tuple[_Share, ...]:
         facts = dict(zip(FIXED_FACTS, caller, strict=True))
-        shares = tuple(
-            self._share(budget, facts) for budget in self._policy.budgets if _fixed_match(budget, facts)
+        budgets = [budget for budget in self._policy.budgets if _fixed_match(budget, facts)]
+        shares = tuple([self._share(budget, facts) for budget in budgets]) + self._wallet_share(
+            facts, is_alone=not budgets
         )
         if len(self._shares) >= _REMEMBERED_MAX:
             self._shares.clear()
@@ -117,18 +119,41 @@ class Payers:
         group = self._groups.get(facts["group"])
         inherited = environment.at_limit if environment else AtLimit.REFUSE
         at_limit = budget.at_limit or (group and group.at_limit) or inherited
-        thresholds = thresholds_of(environment, group, budget)
-        per = budget.per
-        return _Share(
-            budget=budget,
-            at_limit=at_limit,
-            thresholds=thresholds,
-            block_percent=_lowest(thresholds, Action.BLOCK) or 100,
-            fallback_percent=None if at_limit is AtLimit.OBSERVE else _lowest(thresholds, Action.DOWNGRADE),
-            value=(facts[per] or NO_VALUE) if per is not None and per in facts else None,
-            per_label=None if per is None or per in facts else per,
-            label_matches=tuple((name, names) for name, names in budget.match.items() if name not in facts),
+        return _share_of(budget, facts, at_limit, thresholds_of(environment, group, budget))
+
+    def _wallet_share(self, facts: Mapping[str, str | None], *, is_alone: bool) -> tuple[_Share, ...]:
+        """The wallet of the caller's group; the thresholds are its own where no budget stands beside it."""
+        group = self._groups.get(facts["group"])
+        if group is None or group.wallet is None:
+            return ()
+        environment = self._policy.environments.get(facts["environment"] or "")
+        wallet = wallet_of(group.wallet, self._policy)
+        thresholds = (
+            thresholds_of(environment, group, None) if is_alone and wallet.allocation_nanodollars else ()
         )
+        at_limit = manner_of_wallet(
+            environment, group.at_limit, blocks=_lowest(thresholds, Action.BLOCK) is not None
+        )
+        return (_share_of(wallet_budget(wallet, self._policy.zone), facts, at_limit, thresholds),)
+
+
+def _share_of(
+    budget: Budget,
+    facts: Mapping[str, str | None],
+    at_limit: AtLimit,
+    thresholds: tuple[Threshold, ...],
+) -> _Share:
+    per = budget.per
+    return _Share(
+        budget=budget,
+        at_limit=at_limit,
+        thresholds=thresholds,
+        block_percent=_lowest(thresholds, Action.BLOCK) or 100,
+        fallback_percent=None if at_limit is AtLimit.OBSERVE else _lowest(thresholds, Action.DOWNGRADE),
+        value=(facts[per] or NO_VALUE) if per is not None and per in facts else None,
+        per_label=None if per is None or per in facts else per,
+        label_matches=tuple((name, names) for name, names in budget.match.items() if name not in facts),
+    )
 
 
 def thresholds_of(

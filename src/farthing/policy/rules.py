@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from farthing.domain.errors import Reason
 from farthing.domain.period import Period, Window, month_of
 
 
@@ -121,6 +122,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     call_limit_nanodollars: the most that one call may cost.
     thresholds: what happens at shares of every budget that its calls pay from, and of wallets
         where no budget does.
+    wallets_enforced: a wallet that is empty refuses; else it may go below nothing.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     caching: Caching | None = None
     call_limit_nanodollars: int | None = None
     thresholds: tuple[Threshold, ...] = ()
+    wallets_enforced: bool = False
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +152,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     months: limits of single months of the year (1 is January), for windows that begin in them.
     call_limit_nanodollars: the most that one of its calls may cost.
     thresholds: what happens at shares of it besides what its callers' thresholds say.
+    spent_reason: what a refusal is called when it is spent for good.
     """
 
     name: str
@@ -162,6 +166,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     call_limit_nanodollars: int | None = None
     thresholds: tuple[Threshold, ...] = ()
     owner: str | None = None
+    spent_reason: Reason = Reason.BUDGET_EXCEEDED
 
     def limit_in(self, window: Window) -> int:
         """The limit in one window: that of the month in which it begins, where there is one."""
@@ -233,7 +238,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wallet(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that was put in for a team and is used up."""
+    """Money that was put in for a team and is used up.
+
+    allocation_nanodollars: put in anew in each period, or once where there is no period.
+    """
 
     team_id: str
     owner: str | None = None
