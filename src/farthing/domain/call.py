@@ -59,6 +59,10 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     free: bool = False
     provider: str | None = None
 
+    def by_path(self, provider: str | None) -> "RequestFacts":
+        """The same request on a path that names a provider."""
+        return self if provider is None else msgspec.structs.replace(self, provider=provider)
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one provider: the unit that is authorized and settled.

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from farthing.cache.response_cache import ResponseCache
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.domain.errors import BadRequest, LedgerUnavailable, Reason, Refusal, Refused
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending
+from farthing.engine.recall import Recall
 from farthing.engine.refusals import ledger_unavailable
 from farthing.engine.relay import Relay
 from farthing.gateway.answers import cost_headers, grant_headers, remaining_headers
@@ -18,6 +20,7 @@ from farthing.gateway.asgi import Receive, Scope, Send, send_whole
 from farthing.gateway.bodies import BODY_BYTES_MAX, CallerLeft, read_body
 from farthing.gateway.headers import Incoming, TwoCredentials, headers_back, query_upstream, read_headers
 from farthing.gateway.identities import Identities
+from farthing.gateway.kept_answers import recall_of, send_kept
 from farthing.gateway.keys import unknown_key
 from farthing.gateway.metrics import Counters
 from farthing.gateway.refusals import Rejection, reject, reject_refusal
@@ -51,6 +54,7 @@ class Calls:
         upstream: Upstream,
         targets: Targets,
         counters: Counters,
+        cache: ResponseCache,
         clock: Callable[[], int],
         prompt_salt: bytes,
         limits: Limits,
@@ -60,6 +64,7 @@ class Calls:
         self._upstream = upstream
         self._targets = targets
         self._counters = counters
+        self._cache = cache
         self._clock = clock
         self._salt = prompt_salt[:64]
         self._limits = limits
@@ -95,11 +100,19 @@ class Calls:
             limit=self._limits.body_bytes,
         )
         request = surface.dialect.read(body, model=surface.model, stream=surface.stream)
-        call = self._call(identity, incoming, request)
+        call = self._call(identity, incoming, request, surface)
+        recall = recall_of(
+            self._cache, self._governor, call,
+            scope=scope, surface=surface, incoming=incoming, request=request,
+        )  # fmt: skip
+        if recall is not None and (served := await recall.find_async()) is not None:
+            self._counters.cached += 1
+            await send_kept(send, served, tracked=self._governor.policy.cost_tracked)
+            return
         grant = await self._governor.authorize_async(
             call, prompt=request.prompt, provider_hint=surface.provider
         )
-        await self._forward(scope, receive, send, surface, incoming, request, grant)
+        await self._forward(scope, receive, send, surface, incoming, request, grant, recall)
 
     async def authenticate(self, scope: Scope) -> tuple[Incoming, Identity]:
         """Say who is asking. Raises Refused (invalid_key, ledger_unavailable)."""
@@ -117,7 +130,7 @@ class Calls:
             raise _invalid_key(unknown_key(incoming.credential))
         return incoming, identity
 
-    def _call(self, identity: Identity, incoming: Incoming, request: Request) -> Call:
+    def _call(self, identity: Identity, incoming: Incoming, request: Request, surface: Surface) -> Call:
         now, tags = self._clock(), incoming.tags
         call_id = new_call_id(now)
         return Call(
@@ -125,7 +138,7 @@ class Calls:
             request_id=call_id,
             at_us=now,
             identity=identity,
-            facts=request.facts,
+            facts=request.facts.by_path(surface.provider),
             labels=tags.labels,
             run=tags.run,
             claimed_environment=tags.claimed_environment,
@@ -144,10 +157,11 @@ class Calls:
         incoming: Incoming,
         request: Request,
         grant: Grant,
+        recall: Recall | None,
     ) -> None:
         facts, target = grant.call.facts, grant.target
         asks = facts.stream and target.asks_usage and not facts.wants_usage
-        exchange = _Exchange(self._governor, grant, surface, hide_usage=asks)
+        exchange = _Exchange(self._governor, grant, surface, recall, hide_usage=asks)
         try:
             body = request.render(
                 model=grant.model, output_cap=grant.output_cap, ask_usage=asks, cap_field=target.cap_field
@@ -195,14 +209,14 @@ class Calls:
         booked = await relay.end_async(exchange.end(Ending.ANSWERED))
         grant = exchange.grant
         headers = headers_back(answer.headers)
-        headers += grant_headers(grant)
+        headers += grant_headers(grant, cache=exchange.cache)
         headers += cost_headers(booked, grant.balances, tracked=self._governor.policy.cost_tracked)
         await send_whole(send, answer.status, headers, relay.held_back)
 
     async def _pass_stream(self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer) -> None:
         relay, grant = exchange.relay, exchange.grant
         headers = headers_back(answer.headers)
-        headers += grant_headers(grant)
+        headers += grant_headers(grant, cache=exchange.cache)
         headers += remaining_headers(grant.balances)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         exchange.head_sent = True
@@ -247,7 +261,7 @@ class Calls:
             f"{error} (call {exchange.grant.call.call_id})",
             code=f"upstream_{ending.value}",
         )
-        headers = [*rejection.headers, *grant_headers(exchange.grant), *cost_headers(booked, ())]
+        headers = [*rejection.headers, *grant_headers(exchange.grant, cache=exchange.cache), *cost_headers(booked, ())]
         await send_whole(send, rejection.status, headers, rejection.body)
 
 
@@ -258,8 +272,11 @@ class StreamBroken(Exception):
 class _Exchange:
     """The state of one forwarded call that its branches share."""
 
-    def __init__(self, governor: Governor, grant: Grant, surface: Surface, *, hide_usage: bool) -> None:
+    def __init__(
+        self, governor: Governor, grant: Grant, surface: Surface, recall: Recall | None, *, hide_usage: bool
+    ) -> None:
         self.grant = grant
+        self.cache = "off" if recall is None else recall.state
         self.surface = surface
         self.hide_usage = hide_usage
         self.streamed = False
@@ -268,12 +285,14 @@ class _Exchange:
         self.stopped: Ending | None = None
         self.ending = Ending.SHUTDOWN
         self.relay = Relay(governor, grant, self._meter("application/json"))
+        self.relay.recording = None if recall is None else recall.recording(grant)
         self._answer: Answer | None = None
 
     def opened(self, answer: Answer, facts: RequestFacts) -> None:
         """Take note of the answer's head: from here on the provider has our request."""
         self._answer = answer
         self.relay.status = answer.status
+        self.relay.content_type = answer.content_type
         self.streamed = facts.stream and answer.status < 300 and _is_stream(answer.content_type, self.surface)
         if self.streamed:
             self.relay.meter = self._meter(answer.content_type)

@@ -189,7 +189,7 @@ class Desk:
             identity=Identity(
                 environment=runtime.environment, key=self.wishes.name, developer=self._developer
             ),
-            facts=request.facts,
+            facts=request.facts.by_path(provider),
             labels=told.labels,
             claimed_environment=told.claimed_environment,
             run=told.run or self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
