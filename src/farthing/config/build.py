@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from farthing.cache.response_cache import ResponseCache
 from farthing.config.definitions import check_definitions
 from farthing.config.load import Loaded, load_policy
 from farthing.config.rulings import keep_ruling
 from farthing.config.secrets import resolve_secrets
 from farthing.config.source import Stamp, stamp_of
-from farthing.config.stores import open_store
+from farthing.config.stores import open_cache, open_store
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
 from farthing.ledger.committer import Committer
@@ -39,6 +40,7 @@ class Running:
         *,
         loaded: Loaded,
         store: Store,
+        cache: ResponseCache,
         committer: Committer,
         prices: PriceBook,
         governor: Governor,
@@ -57,6 +59,7 @@ class Running:
         self.environ = environ
         self.in_force_since_us = clock()
         self.store = store
+        self.cache = cache
         self.committer = committer
         self.prices = prices
         self.governor = governor
@@ -76,6 +79,7 @@ class Running:
         """Write what is queued, and what the ledger missed, and let go of it."""
         self.governor.finish()
         self.committer.stop()
+        self.cache.close()
         self.store.close()
 
 
@@ -109,7 +113,8 @@ def build(
     seen = stamp_of(policy_paths)
     loaded = load_policy(policy_paths, environ)
     secrets = resolve_secrets(loaded.policy, environ)
-    store = open_store(ledger_url(ledger, policy_paths, environ, of_policy=loaded.ledger))
+    url = ledger_url(ledger, policy_paths, environ, of_policy=loaded.ledger)
+    store = open_store(url)
     check_definitions(loaded.policy, store)
     keep_ruling(loaded, store, clock())
     prices = load_book().with_overrides(loaded.prices)
@@ -121,6 +126,7 @@ def build(
     return Running(
         loaded=loaded,
         store=store,
+        cache=open_cache(url),
         committer=committer,
         prices=prices,
         governor=governor,

@@ -1,13 +1,18 @@
-"""Open the ledger that a URL or path names; the only place that knows which stores there are."""
+"""Open the ledger that a URL or path names, and the cache beside it; only here is known what there is."""
 
 from pathlib import Path
 
+from farthing.cache.memory import MemoryAnswers
+from farthing.cache.response_cache import ResponseCache
+from farthing.cache.sqlite import SqliteAnswers
 from farthing.domain.errors import LedgerUnavailable
+from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.memory import MemoryStore
 from farthing.ledger.sqlite import SqliteStore
 from farthing.ledger.store import Store
 
 _SQLITE = "sqlite:///"
+_inside_cache = ForkGate()
 
 
 def open_store(url_or_path: str) -> Store:
@@ -29,3 +34,23 @@ def open_store(url_or_path: str) -> Store:
     raise LedgerUnavailable(
         f"{scheme}:// is not a ledger known here; use sqlite:///relative, sqlite:////absolute or memory://"
     )
+
+
+def open_cache(ledger: str) -> ResponseCache:
+    """The answers kept beside a ledger; nothing is opened before the first question.
+
+    Processes on one ledger file share them; beside any other ledger each keeps its own, in memory.
+    """
+    path = cache_file(ledger)
+    if path is None:
+        return ResponseCache(MemoryAnswers)
+    return ResponseCache(lambda: SqliteAnswers(path, inside=_inside_cache))
+
+
+def cache_file(ledger: str) -> Path | None:
+    """Where answers are kept beside a ledger file: farthing.db has farthing-cache.db."""
+    _, separator, _ = ledger.partition("://")
+    if separator and not ledger.startswith(_SQLITE):
+        return None
+    path = Path(ledger.removeprefix(_SQLITE))
+    return path.with_name(f"{path.stem}-cache{path.suffix}")

@@ -1,6 +1,6 @@
 """Answer a call with what an identical one bought: looked up after the rules, before any money is held."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -16,7 +16,7 @@ from farthing.engine.offers import offer_of, quotes_of
 from farthing.engine.proposing import proposal_for
 from farthing.engine.terms import NO_TERMS, Terms
 from farthing.ledger.entries import Answer, Booked, Offer, Outcome, Record, Unit
-from farthing.policy.rules import Caching
+from farthing.policy.rules import Caching, Policy
 from farthing.wire.dialect import Request
 from farthing.wire.surfaces import Surface
 
@@ -246,12 +246,23 @@ class Recording:
         self._recall.keep(self._grant, kept)
 
 
-def recall_for(cache: ResponseCache, governor: Governor, posed: Posed) -> Recall | None:
-    """The recall of a call; None where its environment keeps no answers."""
-    environment = governor.policy.environments.get(posed.call.identity.environment)
-    if environment is None or environment.caching is None:
-        return None
-    return Recall(cache, governor, posed, environment.caching)
+def caching_for(call: Call, policy: Policy) -> Caching | None:
+    """How answers to a call are kept; None where its environment keeps none."""
+    environment = policy.environments.get(call.identity.environment)
+    return None if environment is None else environment.caching
+
+
+def door_facts(query: str, headers: Iterable[tuple[str, str]], *, server: str = "") -> tuple[str, ...]:
+    """What makes two requests differ besides their path and body: query, versions asked for, server.
+
+    headers: with names in lower case. Other headers trace calls or name programs, and decide nothing.
+    """
+    versions = sorted(
+        f"{name}:{value}"
+        for name, value in headers
+        if name.startswith(("anthropic-", "openai-")) or name.endswith("-beta")
+    )
+    return (server, query, *versions)
 
 
 def why_not(posed: Posed, caching: Caching) -> str | None:

@@ -9,13 +9,13 @@ from farthing.ledger.entries import Balance, Booked, Unit
 HeaderList = list[tuple[bytes, bytes]]
 
 
-def grant_headers(grant: Grant) -> HeaderList:
+def grant_headers(grant: Grant, *, cache: str = "off") -> HeaderList:
     """What is known before the answer: also a stream's head carries these."""
     headers = [
         (b"x-farthing-call-id", grant.call.call_id.encode()),
         (b"x-farthing-environment", header_text(grant.environment.name)),
         (b"x-farthing-model", header_text(grant.model)),
-        (b"x-farthing-cache", b"off"),
+        (b"x-farthing-cache", header_text(cache)),
     ]
     headers.extend((b"x-farthing-warning", header_text(text)) for text in warnings(grant))
     return headers

@@ -225,6 +225,7 @@ class Gateway:
             upstream=self._upstream,
             targets=self._targets,
             counters=self._counters,
+            cache=running.cache,
             clock=running.clock,
             prompt_salt=running.prompt_salt,
             limits=self._limits,

@@ -261,7 +261,8 @@ class Calls:
             f"{error} (call {exchange.grant.call.call_id})",
             code=f"upstream_{ending.value}",
         )
-        headers = [*rejection.headers, *grant_headers(exchange.grant, cache=exchange.cache), *cost_headers(booked, ())]
+        granted = grant_headers(exchange.grant, cache=exchange.cache)
+        headers = [*rejection.headers, *granted, *cost_headers(booked, ())]
         await send_whole(send, rejection.status, headers, rejection.body)
 
 

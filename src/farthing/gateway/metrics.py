@@ -16,6 +16,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.open_calls = 0
+        self.cached = 0
         self.bad_requests = 0
         self.callers_left = 0
         self.internal_errors = 0
@@ -34,6 +35,13 @@ def exposition(counters: Counters, governor: Governor, store: Store, *, worker: 
         "counter",
         "Calls forwarded, by how the exchange ended",
         [(f'{mark},ending="{ending}"', str(count)) for ending, count in counters.ended.items()],
+    )
+    _family(
+        lines,
+        "farthing_calls_cached_total",
+        "counter",
+        "Calls answered from the response cache",
+        [(mark, str(counters.cached))],
     )
     _family(
         lines,
