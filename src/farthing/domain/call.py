@@ -37,6 +37,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cappable: an output cap can be sent upstream; False where the provider takes none.
     free: nothing is billed (counting tokens).
     provider: the provider that the path names; only its targets may answer.
+    input_tokens: an exact count of the text, where one had to be made.
     """
 
     dialect: str
@@ -58,6 +59,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cappable: bool = True
     free: bool = False
     provider: str | None = None
+    input_tokens: int | None = None
 
     def by_path(self, provider: str | None) -> "RequestFacts":
         """The same request on a path that names a provider."""

@@ -203,6 +203,9 @@ class Governor:
         counted = lru_cache(lambda vocabulary: count_input(prompt, vocabulary))
         quotes = quotes_of(call, proposal, self.policy, self.prices, count=counted)
         assert not isinstance(quotes, Refusal)  # the same candidates were quoted a moment ago
+        if (vocabulary := quotes[0].facts.vocabulary) is not None:
+            facts = msgspec.structs.replace(call.facts, input_tokens=counted(vocabulary))
+            call = msgspec.structs.replace(call, facts=facts)
         return self._with_hold(call, prepared.environment, quotes, prepared.terms, tentative=False)
 
     def _granted(

@@ -114,7 +114,7 @@ def quote(
                 fix=f'add to the policy:  prices: {{"{candidate.model}": {{input: 1.00, output: 4.00}}}}  '
                 "(USD per million tokens; 0 declares it free)",
             )
-    exact = count(model.vocabulary) if count is not None and model.vocabulary else None
+    exact = count(model.vocabulary) if count is not None and model.vocabulary else facts.input_tokens
     input_tokens = facts.input_bytes if exact is None else exact
     input_tokens += facts.media_tokens + (HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS)
     context = model.context_window or CONTEXT_UNKNOWN
