@@ -117,6 +117,15 @@ class TestEverySection:
         )
         assert loaded.policy.budgets[0].limit_nanodollars == nanodollars
 
+    def test_months_are_read_by_name_or_number_and_are_part_of_what_the_policy_is_named_by(
+        self, tmp_path: Path
+    ) -> None:
+        text = "budgets:\n  - {name: b, limit: $1, period: monthly, months: {December: $9, 1: 2}}\n"
+        loaded = load_text(tmp_path, text)
+        other = load_text(tmp_path, text.replace("$9", "$8"))
+        assert loaded.policy.budgets[0].months == ((1, 2_000_000_000), (12, 9_000_000_000))
+        assert loaded.policy.digest != other.policy.digest
+
     @pytest.mark.parametrize(
         ("manner", "at_limit"),
         [

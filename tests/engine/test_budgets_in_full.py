@@ -93,7 +93,7 @@ def test_several_windows_hold_at_once_and_the_tightest_is_named(make: Make) -> N
 
 def test_december_has_an_amount_of_its_own_and_only_december(make: Make) -> None:
     seasonal = msgspec.structs.replace(
-        a_budget("$3", name="season"), months={12: nanodollars_from("$9")}, zone="America/New_York"
+        a_budget("$3", name="season"), months=((12, nanodollars_from("$9")),), zone="America/New_York"
     )
     governor = make(seasonal)
 
@@ -120,7 +120,7 @@ def window_at(budget: Budget, moment: str) -> Window:
 
 def test_a_day_of_december_has_the_amount_of_december(make: Make) -> None:
     governor = make(
-        msgspec.structs.replace(a_budget("$1", period=Period.DAILY), months={12: nanodollars_from("$2")})
+        msgspec.structs.replace(a_budget("$1", period=Period.DAILY), months=((12, nanodollars_from("$2")),))
     )
     spend(governor, call(at_us=at("2026-12-31T12:00")), 1_000)
     spend(governor, call(at_us=at("2026-12-31T12:00")), 1_000)

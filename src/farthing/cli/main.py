@@ -8,6 +8,7 @@ import typer
 
 from farthing import __version__
 from farthing.cli import (
+    alert,
     budget,
     doctor,
     estimate,
@@ -50,7 +51,8 @@ def options(
     """Hold the options that stand before any command."""
 
 
-for module in (init, serve, doctor, estimate, spend, report, key, budget, price, policy, ledger, stop):
+MODULES = (init, serve, doctor, estimate, spend, report, key, budget, alert, price, policy, ledger, stop)
+for module in MODULES:
     app.add_typer(module.app)
 
 

@@ -127,7 +127,7 @@ def _budgets(sources: Sequence[Source], zone: str, problems: list[Problem]) -> I
                 match=section.match,
                 per=section.per,
                 at_limit=section.manner,
-                months=section.months,
+                months=tuple(sorted(section.months.items())),
                 call_limit_nanodollars=section.call_limit,
                 thresholds=tuple(Threshold(percent=percent) for percent in section.alerts),
                 owner=section.owner,

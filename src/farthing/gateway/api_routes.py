@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from farthing import __version__
 from farthing.config.build import Running
+from farthing.gateway.api_alerts import add_alerts
 from farthing.gateway.api_asking import Admin, Json, Who
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_policy import add_policy
@@ -68,6 +69,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     _add_keys(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
+    add_alerts(app, running)
     add_policy(app, reloader)
 
     @app.get("/api/docs", include_in_schema=False)

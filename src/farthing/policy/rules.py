@@ -149,7 +149,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         label by its own name; a value is a name or pattern, or several of which one must match.
     per: one account for each value of this fact; None makes one account for all.
     at_limit: overrides the environment's; None leaves it.
-    months: limits of single months of the year (1 is January), for windows that begin in them.
+    months: (month, limit) pairs for single months of the year (1 is January), for windows that
+        begin in them.
     call_limit_nanodollars: the most that one of its calls may cost.
     thresholds: what happens at shares of it besides what its callers' thresholds say.
     spent_reason: what a refusal is called when it is spent for good.
@@ -162,7 +163,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     match: Mapping[str, tuple[str, ...]] = {}
     per: str | None = None
     at_limit: AtLimit | None = None
-    months: Mapping[int, int] = {}
+    months: tuple[tuple[int, int], ...] = ()
     call_limit_nanodollars: int | None = None
     thresholds: tuple[Threshold, ...] = ()
     owner: str | None = None
@@ -172,7 +173,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         """The limit in one window: that of the month in which it begins, where there is one."""
         if not self.months or window.starts_at_us is None:
             return self.limit_nanodollars
-        return self.months.get(month_of(window.starts_at_us, self.zone), self.limit_nanodollars)
+        month = month_of(window.starts_at_us, self.zone)
+        return dict(self.months).get(month, self.limit_nanodollars)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
