@@ -22,6 +22,7 @@ from farthing.engine.outcomes import Exchange, Owed, booking, owed
 from farthing.engine.proposing import proposal_for
 from farthing.engine.recount import can_be_counted, counted_ceiling, counted_quote
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for, stopped
+from farthing.engine.routes import Routes
 from farthing.engine.terms import NO_TERMS, Freed, Terms
 from farthing.ledger.committer import Committer
 from farthing.ledger.entries import (
@@ -41,7 +42,8 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.store import BatchPoisoned
 from farthing.policy.decide import Proposal
-from farthing.policy.rules import Environment, OnLedgerFailure, Policy
+from farthing.policy.routing import after, others_remain
+from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Route
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
 from farthing.prices.price import Price
@@ -54,9 +56,15 @@ class _Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     call: Call
     environment: Environment
+    route: Route
     quotes: Sequence[Quote]
     hold: Hold
     terms: Terms
+
+    def others_remain(self, taken: Quote) -> bool:
+        """Whether another target might serve the call, should the one taken fail."""
+        quotes = self.quotes
+        return len(quotes) > 1 and others_remain([one.candidate for one in quotes], taken.candidate)
 
 
 class Governor:
@@ -73,12 +81,14 @@ class Governor:
         committer: Committer,
         clock: Callable[[], int],
         freed: Freed | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.policy = policy
         self.prices = prices
         self.committer = committer
         self.clock = clock
         self.opened_without_ledger = 0
+        self.routes = routes or Routes()
         self._freed = freed or Freed()
         self._memory = RefusalMemory()
         self._alarms = Alarms(policy, committer)
@@ -89,10 +99,15 @@ class Governor:
     def succeeded_by(self, policy: Policy, prices: PriceBook) -> "Governor":
         """Make the governor of the next policy; calls that this one granted end here, by its rules.
 
-        What waits for the ledger, or for money, waits at both.
+        What waits for the ledger, or for money, waits at both; what is known of targets, both know.
         """
         following = Governor(
-            policy=policy, prices=prices, committer=self.committer, clock=self.clock, freed=self._freed
+            policy=policy,
+            prices=prices,
+            committer=self.committer,
+            clock=self.clock,
+            freed=self._freed,
+            routes=self.routes,
         )
         following._late, following._writing_late = self._late, self._writing_late
         following.opened_without_ledger = self.opened_without_ledger
@@ -166,18 +181,20 @@ class Governor:
         if isinstance(quotes, Refusal):
             raise self._refused_by_rule(call, quotes, provider_hint)
         tentative = any(quote.facts.vocabulary for quote in quotes) and not call.facts.unbounded
-        return self._with_hold(call, proposal.environment, quotes, terms, tentative=tentative)
+        return self._with_hold(call, proposal, quotes, terms, tentative=tentative)
 
     def _with_hold(
         self,
         call: Call,
-        environment: Environment,
+        proposal: Proposal,
         quotes: Sequence[Quote],
         terms: Terms,
         *,
         tentative: bool,
     ) -> _Prepared:
+        environment, route = proposal.environment, proposal.route
         offers = tuple(offer_of(call, quote, environment, self.policy, terms.payers) for quote in quotes)
+        quotes, offers = self.routes.arrange(call, quotes, offers, route, terms.hop)
         hold = Hold(
             call_id=call.call_id,
             at_us=call.at_us,
@@ -188,12 +205,18 @@ class Governor:
             waits=terms.patience_s > 0,
             keeps=terms.keeps,
         )
-        return _Prepared(call=call, environment=environment, quotes=quotes, hold=hold, terms=terms)
+        return _Prepared(
+            call=call, environment=environment, route=route, quotes=quotes, hold=hold, terms=terms
+        )
 
     def _propose(self, call: Call, provider_hint: str | None, terms: Terms) -> Proposal:
         proposal = proposal_for(call, self.policy, self.prices, terms.steering, provider_hint)
         if isinstance(proposal, Refusal):
             raise self._refused_by_rule(call, proposal, provider_hint)
+        if terms.hop is not None:
+            left = after(proposal.candidates, terms.hop)
+            assert left, terms.hop  # a grant says whether others remain
+            proposal = msgspec.structs.replace(proposal, candidates=left)
         return proposal
 
     def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
@@ -206,7 +229,7 @@ class Governor:
         if (vocabulary := quotes[0].facts.vocabulary) is not None:
             facts = msgspec.structs.replace(call.facts, input_tokens=counted(vocabulary))
             call = msgspec.structs.replace(call, facts=facts)
-        return self._with_hold(call, prepared.environment, quotes, prepared.terms, tentative=False)
+        return self._with_hold(call, proposal, quotes, prepared.terms, tentative=False)
 
     def _granted(
         self, prepared: _Prepared, answer: Answer, provider_hint: str | None, prompt: bytes
@@ -219,11 +242,13 @@ class Governor:
         if isinstance(answer, Short):
             refusal = refusal_for(answer, call, prepared.environment)
             self._alarms.look_at_refusal(call, (quote.candidate for quote in prepared.quotes), answer)
-            if answer.final:  # what is only held may be free again at any moment
+            # What is only held may be free again at any moment; what others cannot pay, the first might.
+            if answer.final and prepared.terms.hop is None:
                 self._memory.remember(call, refusal, provider_hint, offers=prepared.hold.offers)
             raise Refused(refusal, call.call_id)
         assert isinstance(answer, Held)
         quote = prepared.quotes[answer.offer]
+        self.routes.began(quote.candidate.target.id, call.at_us)
         cap = answer.output_cap if answer.clamped else quote.output_cap
         return Grant(
             call=call,
@@ -236,6 +261,8 @@ class Governor:
             would_refuse=answer.would_refuse,
             terms=prepared.terms,
             prompt=prompt,
+            route=prepared.route,
+            others_remain=prepared.others_remain(quote),
         )
 
     def _without_ledger(self, prepared: _Prepared, error: LedgerUnavailable) -> Grant:
@@ -243,6 +270,7 @@ class Governor:
             raise Refused(ledger_unavailable(error)) from error
         self.opened_without_ledger += 1
         offer, quote = prepared.hold.offers[0], prepared.quotes[0]
+        self.routes.began(quote.candidate.target.id, prepared.call.at_us)
         return Grant(
             call=prepared.call,
             environment=prepared.environment,
@@ -252,6 +280,8 @@ class Governor:
             balances=(),
             held=False,
             terms=prepared.terms,
+            route=prepared.route,
+            others_remain=prepared.others_remain(quote),
         )
 
     def _refused_by_rule(self, call: Call, refusal: Refusal, provider_hint: str | None) -> Refused:
@@ -280,6 +310,7 @@ class Governor:
     def end_of(self, grant: Grant, exchange: Exchange, metered: Metered) -> Settle | Void:
         """Make the ledger operation that ends a call, by the outcome rules."""
         now, ceiling = self.clock(), grant.ceiling_nanodollars
+        self.routes.ended(grant.target.id, exchange, metered, began_us=grant.call.at_us, now_us=now)
         owes = self._owes(grant, exchange, metered, ceiling)
         if owes is not None and owes.assumed and can_be_counted(grant):
             ceiling = counted_ceiling(grant, self.policy, self.prices)

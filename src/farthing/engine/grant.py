@@ -6,7 +6,7 @@ from farthing.domain.call import Call
 from farthing.engine.offers import Quote
 from farthing.engine.terms import NO_TERMS, Terms
 from farthing.ledger.entries import Balance
-from farthing.policy.rules import Environment, Target
+from farthing.policy.rules import Environment, Route, Target
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +15,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     output_cap: the cap that must go upstream; None leaves the caller's body as it is.
     held: False where nothing was held because the ledger failed and the policy said to stay open.
     prompt: the input as it was sent, to be counted if its cost must be assumed.
+    route: how often, and for how long, the call may be tried.
+    others_remain: another target might serve it, should this one fail.
     """
 
     call: Call
@@ -28,6 +30,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = True
     terms: Terms = NO_TERMS
     prompt: bytes = b""
+    route: Route = Route()
+    others_remain: bool = False
 
     @property
     def target(self) -> Target:

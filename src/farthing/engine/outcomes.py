@@ -32,6 +32,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange with a provider, as the door saw it.
 
     cancelled_usage: for CANCELLED, the input reported or bounded plus the output counted.
+    retry_after_s: for how long the provider wants to be left alone.
     """
 
     ending: Ending
@@ -39,6 +40,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_at_us: int | None = None
     cancelled_usage: Usage | None = None
     error: str | None = None
+    retry_after_s: int | None = None
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True):

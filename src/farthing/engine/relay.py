@@ -26,6 +26,7 @@ class Relay:
         self.content_type = ""
         self.held_back = b""
         self.status: int | None = None
+        self.retry_after_s: int | None = None
         self.booked: Booked | None = None
         self.usage: Usage | None = None
         self._governor = governor
@@ -104,6 +105,7 @@ class Relay:
             if ending is Ending.CANCELLED
             else None,
             error=error,
+            retry_after_s=self.retry_after_s,
         )
         return self._governor.end_of(self.grant, exchange, metered)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from farthing.policy.routing import Hop
 from farthing.policy.rules import Payer
 from farthing.policy.steering import Steering
 
@@ -23,12 +24,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     payers: budgets that must pay besides those of the policy.
     patience_s: how long to wait for money that calls in flight hold, instead of clamping or refusing.
     keeps: what the caller itself keeps held in each account while it waits, and so does not wait for.
+    hop: for a further attempt of a call, the targets that failed it.
     """
 
     payers: tuple[Payer, ...] = ()
     steering: Steering | None = None
     patience_s: float = 0.0
     keeps: Mapping[str, int] = {}
+    hop: Hop | None = None
 
 
 NO_TERMS = Terms()

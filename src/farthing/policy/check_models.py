@@ -83,7 +83,7 @@ def _allowlist_findings(environment: Environment, reaches: list[Reach], prices: 
     if environment.allow == ():
         yield warning(where, "the allowlist is empty, so every call is refused", "name the models to allow")
     for entry in environment.allow or ():
-        if is_pattern(entry) or any(reach.target_called(entry) for reach in reaches):
+        if is_pattern(entry) or any(reach.targets_called(entry) for reach in reaches):
             continue
         if any(reach.surely_serving(entry, prices.dearness) for reach in reaches):
             continue

@@ -21,15 +21,20 @@ class Compiled:
         self.a_budget_downgrades = any(
             budget.at_limit is AtLimit.DOWNGRADE for budget in policy.budgets
         ) or any(threshold.action is Action.DOWNGRADE for threshold in _listed_thresholds(policy))
-        self._reach: dict[tuple[str, str, str | None], Reach] = {}
+        self._reach: dict[tuple[str, str, str | None, tuple[str, ...]], Reach] = {}
         self._allowed: dict[tuple[str, str], bool] = {}
 
-    def reach(self, environment: Environment, family: str, provider: str | None) -> Reach:
-        """The targets of a dialect family for an environment, of one provider where one was named."""
-        key = (environment.name, family, provider)
+    def reach(
+        self, environment: Environment, family: str, provider: str | None, only: tuple[str, ...] = ()
+    ) -> Reach:
+        """The targets of a dialect family for an environment, of one provider where one was named.
+
+        only: the ids of the targets that a route leads to; empty leaves all.
+        """
+        key = (environment.name, family, provider, only)
         reach = self._reach.get(key)
         if reach is None:
-            reach = Reach(self.policy, environment, family, provider)
+            reach = Reach(self.policy, environment, family, provider, only)
             if len(self._reach) >= _NAMES_MAX:
                 self._reach.clear()
             self._reach[key] = reach

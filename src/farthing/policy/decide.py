@@ -10,7 +10,8 @@ from farthing.domain.names import names_model, nearest
 from farthing.policy.compiled import Compiled, compiled
 from farthing.policy.kinds import same_kind
 from farthing.policy.reach import Dearness, Reach, price_of
-from farthing.policy.rules import AtLimit, Candidate, Environment, Kept, Otherwise, Payer, Policy
+from farthing.policy.routing import ROUTED, route_of
+from farthing.policy.rules import AtLimit, Candidate, Environment, Kept, Otherwise, Payer, Policy, Route
 
 __all__ = ["AUTO", "Proposal", "decide", "limits", "payers"]
 
@@ -20,10 +21,14 @@ _LISTED_MAX = 20
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a call may go: candidates in the order to try. Whether there is money, the ledger knows."""
+    """Where a call may go: candidates as the policy lists them. Whether there is money, the ledger knows.
+
+    route: how they are put in order, and how often one of them may fail.
+    """
 
     environment: Environment
     candidates: tuple[Candidate, ...]
+    route: Route = Route()
 
 
 def payers(call: Call, policy: Policy, candidate: Candidate) -> tuple[Payer, ...]:
@@ -52,49 +57,105 @@ def decide(
     if environment is None:
         return _unknown_environment(call, policy)
     family = call.facts.dialect.partition(".")[0]
-    question = _Question(call, rules, environment, rules.reach(environment, family, provider_hint), dearness)
+    route = route_of(call, policy)
+    reach = rules.reach(environment, family, provider_hint, route.targets)
+    question = _Question(call, rules, environment, reach, route, dearness)
     allowed = question.allowed()
     if allowed is None:
         return question.instead()
     if not allowed:
         return question.nobody_serves(call.facts.model, provider_hint)
-    return Proposal(environment=environment, candidates=question.with_cheaper(allowed))
+    return question.proposal(allowed)
 
 
 class _Question:
     """One call with everything that bears on the answer."""
 
     def __init__(
-        self, call: Call, rules: Compiled, environment: Environment, reach: Reach, dearness: Dearness
+        self,
+        call: Call,
+        rules: Compiled,
+        environment: Environment,
+        reach: Reach,
+        route: Route,
+        dearness: Dearness,
     ) -> None:
         self.call = call
         self.rules = rules
         self.environment = environment
         self.reach = reach
+        self.route = route
         self.dearness = dearness
         self.asked = call.facts.model
-        self.asked_target = reach.target_called(self.asked)
+        self.asked_targets = reach.targets_called(self.asked)
 
     def allowed(self) -> tuple[Candidate, ...] | None:
         """Who can serve what was asked for, nobody included; None where it is not allowed."""
-        if self.asked == AUTO and self.asked_target is None:
+        if self.asked == AUTO and not self.asked_targets:
             rule = "auto: the cheapest model allowed"
             return self._served(self._cheapest(None), "as_asked", rule, None)
-        names = (self.asked, self._model_asked())
-        if not any(self.rules.allows(self.environment, name) for name in names):
+        if self.asked_targets:
+            return tuple(one for one in self._as_asked() if self._allows(one.model)) or None
+        if not self._allows(self.asked):
             return None
-        return self._as_asked()
+        return self._as_asked() or self._routed(self._price_asked())
+
+    def _allows(self, model: str) -> bool:
+        return self.rules.allows(self.environment, model)
 
     def _as_asked(self) -> tuple[Candidate, ...]:
-        target = self.asked_target
-        if target is None:
+        if not self.asked_targets:
             return self.reach.serving(self.asked, self.dearness)
-        rule = f"asked for target {target.id}"
-        return (Candidate(target=target, model=self._model_asked(), rules=(rule,)),)
+        return tuple(
+            Candidate(
+                target=target,
+                model=target.model or self.asked,
+                rules=(
+                    f"asked for target {target.id}"
+                    if target.id == self.asked
+                    else f"asked for {self.asked}: target {target.id}",
+                ),
+            )
+            for target in self.asked_targets
+        )
 
     def _model_asked(self) -> str:
-        """The model that is meant, also where a target was asked for by its id."""
-        return (self.asked_target.model if self.asked_target else None) or self.asked
+        """The model that is meant, also where a target was asked for by its id or name."""
+        return next((target.model for target in self.asked_targets if target.model), self.asked)
+
+    # ── routes ──────────────────────────────────────────────────────────────────────────────────
+
+    def proposal(self, candidates: tuple[Candidate, ...]) -> Proposal:
+        """Who may serve the call: the candidates, others that its route names, and cheaper ones at a limit."""
+        if self.route.targets:
+            price = price_of(candidates[0].target, candidates[0].model, self.dearness)
+            candidates += self._routed(price, besides=candidates)
+            candidates = tuple(
+                msgspec.structs.replace(one, rules=(*one.rules, self.route.name)) for one in candidates
+            )
+        return Proposal(
+            environment=self.environment, candidates=self.with_cheaper(candidates), route=self.route
+        )
+
+    def _routed(self, price_max: int | None, besides: tuple[Candidate, ...] = ()) -> tuple[Candidate, ...]:
+        """Targets that the route names and that serve another model, allowed and no dearer."""
+        if not self.route.targets or price_max is None:
+            return ()
+        known = {one.target.id for one in besides}
+        routed = (
+            Candidate(
+                target=target,
+                model=target.model,
+                reason=ROUTED,
+                rules=(f"{target.id} serves {target.model} in place of {self.asked}",),
+            )
+            for target in self.reach.targets
+            if target.model is not None
+            and target.id not in known
+            and self._allows(target.model)
+            and same_kind(self.call.facts, target.model)
+        )
+        return tuple(one for one in routed if self._costs_at_most(one, price_max))
 
     def instead(self) -> Proposal | Refusal:
         """What becomes of a model that is not allowed: a cheaper one that is, or a refusal."""
@@ -106,7 +167,7 @@ class _Question:
             return self._observed(candidates)
         if not candidates:
             return self._not_allowed(why_not)
-        return Proposal(environment=self.environment, candidates=self.with_cheaper(candidates))
+        return self.proposal(candidates)
 
     def _observed(self, candidates: tuple[Candidate, ...]) -> Proposal | Refusal:
         """Let a model pass that is not allowed, and say what would have become of it."""
@@ -120,6 +181,7 @@ class _Question:
             candidates=tuple(
                 Candidate(target=one.target, model=one.model, rules=(*one.rules, rule)) for one in found
             ),
+            route=self.route,
         )
 
     # ── downgrades ──────────────────────────────────────────────────────────────────────────────
@@ -136,7 +198,7 @@ class _Question:
             found = self._served(self._cheapest(price_max), "downgraded", rule, price_max)
             return found, "" if found else "no allowed model of this dialect is as cheap and has a price"
         pattern, model = entry
-        if not self.rules.allows(self.environment, model):
+        if not self._allows(model):
             return (), f"its downgrade, {model}, is not allowed either"
         found = self._served((model,), "downgraded", f"downgrade {pattern}: {model}", price_max)
         return found, "" if found else f"its downgrade, {model}, is dearer or has no price"
@@ -211,7 +273,7 @@ class _Question:
             key=lambda rung: (-rung[0], rung[1]),
         )
         entry = self._map_entry()
-        mapped = [entry[1]] if entry and self.rules.allows(self.environment, entry[1]) else []
+        mapped = [entry[1]] if entry and self._allows(entry[1]) else []
         models = dict.fromkeys((*mapped, *(model for _, model in ladder)))
         for candidate in candidates:
             models.pop(candidate.model, None)

@@ -17,30 +17,47 @@ _MODELS_REMEMBERED = 4_096
 
 
 class Reach:
-    """The targets that one dialect family can use from one environment, in the order of the policy."""
+    """The targets that one dialect family can use from one environment, in the order of the policy.
 
-    def __init__(self, policy: Policy, environment: Environment, family: str, provider: str | None) -> None:
+    only: the ids of the targets that a route leads to, in its own order; empty leaves all.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        environment: Environment,
+        family: str,
+        provider: str | None,
+        only: tuple[str, ...] = (),
+    ) -> None:
         self.family = family
         self.targets = tuple(
             target
-            for target in policy.targets
+            for target in _in_order(policy.targets, only)
             if family in target.families
             and (not target.environments or environment.name in target.environments)
             and (provider is None or _is_of(target, PROVIDER_ALIASES.get(provider, provider)))
         )
+        self._places = {target.id: place for place, target in enumerate(self.targets)} if only else {}
         self.open_targets = tuple(target for target in self.targets if target.model is None)
         self._by_model: dict[str, list[Target]] = {}
         self._by_id: dict[str, Target] = {}
+        self._by_name: dict[str, list[Target]] = {}
         self._open_by_model: dict[str, tuple[Target, ...]] = {}
         for target in self.targets:
             if target.model is not None:
                 self._by_model.setdefault(target.model, []).append(target)
                 self._by_id[target.id] = target
+                if target.name is not None:
+                    self._by_name.setdefault(target.name, []).append(target)
         self.models = self._models_to_choose(environment)
 
-    def target_called(self, name: str) -> Target | None:
-        """The target that is asked for by its id, where no model has that name."""
-        return None if name in self._by_model else self._by_id.get(name)
+    def targets_called(self, name: str) -> tuple[Target, ...]:
+        """The target that is asked for by its id, or those by the name they share; a model of that name is first."""
+        if name in self._by_model:
+            return ()
+        named = self._by_id.get(name)
+        return (named,) if named is not None else tuple(self._by_name.get(name, ()))
 
     def serving(self, model: str, dearness: Dearness) -> tuple[Candidate, ...]:
         """Who serves a model; without any who surely does, open targets of unknown price.
@@ -62,6 +79,8 @@ class Reach:
             for target in self._open_to(model)
             if price_of(target, model, dearness) is not None
         ]
+        if self._places:
+            found.sort(key=lambda one: self._places[one.target.id])
         return tuple(found) or tuple(
             Candidate(target=target, model=name, rules=(f"{target.id} serves {name} for {model}",))
             for name, targets in self._by_model.items()
@@ -115,6 +134,14 @@ def price_of(target: Target, model: str, dearness: Dearness) -> int | None:
 def stands_for_any(target: Target) -> bool:
     """Tell whether a target answers in the place of whichever provider is asked for."""
     return (target.simulated or target.mock) and target.stands_for is None
+
+
+def _in_order(targets: tuple[Target, ...], only: tuple[str, ...]) -> Iterator[Target]:
+    if not only:
+        yield from targets
+        return
+    known = {target.id: target for target in targets}
+    yield from (known[name] for name in dict.fromkeys(only) if name in known)
 
 
 def _is_of(target: Target, provider: str) -> bool:

@@ -189,6 +189,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     stands_for: the provider whose place a simulator takes: its path and its budgets are then its own.
     environments: the only environments it serves; empty serves all.
     secret_file: path of a file that holds its key, instead of a variable.
+    name: what callers may ask for in place of its model; several targets may share it.
+    weight: its share of calls, compared with the other targets that may serve them.
+    requests_per_minute, tokens_per_minute: what its provider grants; None where nobody said.
+    timeout_seconds: for how long it may keep silent before its answer; None leaves it to the door.
     """
 
     id: str
@@ -203,6 +207,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     stands_for: str | None = None
     environments: tuple[str, ...] = ()
     secret_file: str | None = None
+    name: str | None = None
+    weight: int = 1
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    timeout_seconds: int | None = None
 
     @property
     def billed_as(self) -> str:
@@ -217,6 +226,34 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         many servers that speak its dialect know nothing else.
         """
         return "max_completion_tokens" if self.billed_as in ("openai", "azure") else "max_tokens"
+
+
+class Strategy(enum.StrEnum):
+    """In which order the targets that may serve a call are tried."""
+
+    ORDERED = "ordered"
+    WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
+    USAGE_BASED = "usage_based"
+    LOWEST_COST = "lowest_cost"
+    LOWEST_LATENCY = "lowest_latency"
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls choose among the targets that may serve them, and how often they may try.
+
+    name: what entries say of it.
+    match: facts a call must have, as those of a budget; model is the one asked for.
+    targets: the ids of the only targets it leads to, in their order; empty leaves all.
+    attempts: targets tried at most for one call.
+    patience_seconds: after so long no further attempt begins.
+    """
+
+    name: str = "providers.routing"
+    match: Mapping[str, tuple[str, ...]] = {}
+    strategy: Strategy = Strategy.ORDERED
+    targets: tuple[str, ...] = ()
+    attempts: int = 3
+    patience_seconds: int = 60
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,12 +289,16 @@ class Wallet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """All rules in force together. digest names exactly these rules on every entry."""
+    """All rules in force together. digest names exactly these rules on every entry.
+
+    routes: the first that matches a call is its own; without any, targets are tried in order.
+    """
 
     digest: str
     environments: Mapping[str, Environment]
     budgets: tuple[Budget, ...] = ()
     targets: tuple[Target, ...] = ()
+    routes: tuple[Route, ...] = ()
     groups: tuple[Group, ...] = ()
     wallets: tuple[Wallet, ...] = ()
     organization: str = ""
@@ -268,7 +309,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A target to try and the model to ask it for, with why.
 
-    reason: as_asked, downgraded (the model asked for is not allowed), cheaper (the next one at a limit).
+    reason: as_asked, downgraded (the model asked for is not allowed), routed (a target that a routing rule
+        names serves another model), cheaper (the next one at a limit), fallback (another target failed).
     whole: take it in full or not at all, because a cheaper one is the next.
     """
 

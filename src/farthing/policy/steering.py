@@ -48,13 +48,14 @@ def steered(
 
     asked = proposal.candidates[0]
     rules = compiled(policy)
-    reach = rules.reach(proposal.environment, call.facts.dialect.partition(".")[0], provider_hint)
+    family = call.facts.dialect.partition(".")[0]
+    reach = rules.reach(proposal.environment, family, provider_hint, proposal.route.targets)
     price_asked = price_of(asked.target, asked.model, dearness)
     always = instead(steering.always, "downgraded", f"downgrade_model: {steering.always}")
     if always:
-        return Proposal(environment=proposal.environment, candidates=always)
+        return msgspec.structs.replace(proposal, candidates=always)
     behind = instead(steering.at_limit, "cheaper", f"fallback: {steering.at_limit}")
     if not behind:
         return proposal
     before = tuple(msgspec.structs.replace(one, whole=True) for one in proposal.candidates)
-    return Proposal(environment=proposal.environment, candidates=before + behind)
+    return msgspec.structs.replace(proposal, candidates=before + behind)
