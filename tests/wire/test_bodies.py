@@ -1,7 +1,9 @@
 """What every dialect refuses to read, and why a member that slipped in cannot slip out."""
 
 import json
+from decimal import Decimal
 
+import msgspec
 import pytest
 
 from farthing.domain.errors import BadRequest
@@ -126,3 +128,44 @@ def test_every_byte_of_the_body_counts_towards_the_bound() -> None:
 
 def test_another_model_is_written_in_place_of_the_one_asked_for() -> None:
     assert streams.sent(read(CHAT, {"model": "a"}), model='b"') == {"model": 'b"'}
+
+
+@pytest.mark.parametrize("path", [*BY_BODY, GENERATE])
+def test_null_is_the_same_as_not_sent(path: str) -> None:
+    names = (
+        "tools", "functions", "service_tier", "web_search_options", "stream_options", "conversation",
+        "previous_response_id", "cachedContent", "thinking", "generationConfig", "store", "temperature",
+    )  # fmt: skip
+    body = {"model": "gpt-4o"}
+
+    sent = read(path, json.dumps(body | dict.fromkeys(names)).encode())
+
+    left_out = read(path, json.dumps(body).encode())
+    assert msgspec.structs.replace(sent.facts, input_bytes=0) == msgspec.structs.replace(
+        left_out.facts, input_bytes=0
+    )
+    assert (sent.temperature, sent.is_stored) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "temperature"),
+    [
+        (CHAT, b'"temperature":0.70', "0.70"),
+        (RESPONSES, b'"temperature":2', "2"),
+        (MESSAGES, b'"temperature":1e-1', "0.1"),
+        (GENERATE, b'"generationConfig":{"temperature":0.5}', "0.5"),
+        (GENERATE, b'"generation_config":{"temperature":0.5},"generationConfig":{"temperature":0.9}', "0.9"),
+        (GENERATE, b'"temperature":0.5', None),
+        (CHAT, b'"temperature":"hot"', None),
+    ],
+)
+def test_the_temperature_is_read_as_it_is_spelt(path: str, members: bytes, temperature: str | None) -> None:
+    asked = read(path, b'{"model":"gpt-4o",' + members + b"}").temperature
+
+    assert asked == (None if temperature is None else Decimal(temperature))
+
+
+def test_whether_the_provider_is_to_keep_the_answer_is_read() -> None:
+    said = [read(CHAT, b'{"model":"gpt-4o","store":' + flag + b"}") for flag in (b"true", b"false", b"null")]
+
+    assert [request.is_stored for request in said] == [True, False, False]

@@ -70,7 +70,7 @@ def _folded(names: frozenset[str]) -> frozenset[str]:
 def text_of(members: Members, name: str) -> str | None:
     """Read a member that is text; None where it is absent or null."""
     raw = members.get(name)
-    if raw is None or raw == NULL:
+    if raw is None or _is_null(raw):
         return None
     try:
         return _decode_text(raw)
@@ -119,7 +119,7 @@ def count_of(members: Members, name: str, *, least: int = 0, most: int | None = 
 def object_of(members: Members, name: str) -> Members | None:
     """Read a member that is an object; None where it is absent or null."""
     raw = members.get(name)
-    if raw is None or raw == NULL:
+    if raw is None or _is_null(raw):
         return None
     try:
         return _decode_members(raw)
@@ -141,7 +141,13 @@ def value_of(members: Members, name: str) -> object:
 
 def is_sent(members: Members, name: str) -> bool:
     """Say whether a member is there and is not null."""
-    return members.get(name, NULL) != NULL
+    raw = members.get(name)
+    return raw is not None and not _is_null(raw)
+
+
+def _is_null(raw: Raw) -> bool:
+    """Say whether a member is null; an undecoded one equals nothing but itself, so its bytes are asked."""
+    return memoryview(raw) == NULL
 
 
 def largest_cap(members: Members, aliases: Iterable[str]) -> int | None:
@@ -219,7 +225,7 @@ class BodyRequest:
     @property
     def is_stored(self) -> bool:
         """Whether the provider is asked to keep the answer."""
-        return self.members.get("store") == b"true"
+        return bytes(self.members.get("store", b"")) == b"true"
 
     @property
     def prompt(self) -> bytes:
