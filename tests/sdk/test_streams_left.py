@@ -15,8 +15,10 @@ from google import genai
 from google.genai import types
 
 from farthing import BudgetExceeded, guard
-from farthing.ledger.entries import Entry
+from farthing.domain.errors import LedgerUnavailable
+from farthing.ledger.entries import Entry, Settle
 from farthing.ledger.sqlite import SqliteStore
+from farthing.ledger.store import Store
 from farthing.sdk.runtime import runtime_for
 from farthing.simulator.server import SimulatorServer
 from tests.running import wait_until
@@ -41,9 +43,14 @@ def guarded(simulator: SimulatorServer, which: str, budget: Any = 1, **more: Any
     return guard(clients(simulator)[which], budget=budget, ledger="memory://", **more)
 
 
+def store_in_memory() -> Store:
+    """Where the guards of this file keep their books."""
+    return runtime_for(environment=None, ledger="memory://", policy=(), shared=False).store
+
+
 def entries_of(client: Any) -> list[Entry]:
-    runtime = runtime_for(environment=None, ledger="memory://", policy=(), shared=False)
-    return [row for row in runtime.store.entries(limit=1000) if row.facts.key == report_of(client).name]
+    rows = store_in_memory().entries(limit=1000)
+    return [row for row in rows if row.facts.key == report_of(client).name]
 
 
 def stream_of(client: Any, which: str, text: str = SLOWLY) -> Any:
@@ -398,6 +405,92 @@ def test_four_good_calls_two_failures_and_one_refusal_leave_nothing_held(
     assert sorted(row.outcome for row in rows) == ["refused", *["settled"] * 6]
     assert report_of(client).held == 0
     assert sum(row.cost_nanodollars for row in rows) == report_of(client).spent * 1_000_000_000
+
+
+def _miss_settlements(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """Make the ledger fail whenever a call is to be settled."""
+    apply = store.apply
+
+    def failing(operations: list[Any]) -> Any:
+        if any(isinstance(operation, Settle) for operation in operations):
+            raise LedgerUnavailable("the disk is full")
+        return apply(operations)
+
+    monkeypatch.setattr(store, "apply", failing)
+
+
+def test_what_the_ledger_misses_is_delivered_all_the_same_and_booked_with_the_next_call(
+    simulator: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, text = guarded(simulator, "chat"), "hello [[sim input=30 output=500]]"
+    with monkeypatch.context() as away:
+        _miss_settlements(away, store_in_memory())
+        assert whole_of(client, "chat", text).choices[0].message.content
+        assert report_of(client).held > 0 and entries_of(client) == []
+    assert whole_of(client, "chat", text).choices
+    assert [entry.cost_nanodollars for entry in entries_of(client)] == [304_500] * 2
+    assert report_of(client).held == 0
+
+
+def test_what_the_ledger_misses_of_a_task_is_booked_with_the_next_call(
+    simulator: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, text = guarded(simulator, "async chat"), "hello [[sim input=30 output=500]]"
+
+    async def twice() -> None:
+        async with client:
+            with monkeypatch.context() as away:
+                _miss_settlements(away, store_in_memory())
+                assert (await whole_of(client, "chat", text)).choices
+            assert entries_of(client) == []
+            assert (await whole_of(client, "chat", text)).choices
+
+    asyncio.run(twice())
+    assert [entry.cost_nanodollars for entry in entries_of(client)] == [304_500] * 2
+
+
+EXITS_WITH_THE_LEDGER_BACK = """
+import sys
+import openai
+from farthing import guard
+from farthing.domain.errors import LedgerUnavailable
+from farthing.ledger.entries import Settle
+from farthing.ledger.sqlite import SqliteStore
+from farthing.ledger.store import Store
+
+apply = SqliteStore.apply
+
+def failing(self, operations):
+    if any(isinstance(operation, Settle) for operation in operations):
+        raise LedgerUnavailable("the disk is full")
+    return apply(self, operations)
+
+SqliteStore.apply = failing
+client = guard(
+    openai.OpenAI(base_url=sys.argv[1], api_key="any"),
+    budget=1, workflow_id="late", ledger=sys.argv[2], environment="development",
+)
+words = [{"role": "user", "content": sys.argv[3]}]
+assert client.chat.completions.create(model="gpt-4o-mini", messages=words).choices
+SqliteStore.apply = apply
+"""
+
+
+def test_what_the_ledger_missed_is_booked_at_the_latest_when_the_process_ends(
+    simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    ledger, text = tmp_path / "late.db", "hello [[sim input=30 output=500]]"
+    command = [sys.executable, "-c", EXITS_WITH_THE_LEDGER_BACK, simulator.openai_url]
+    ended = subprocess.run(
+        [*command, f"sqlite:///{ledger}", text], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    store = SqliteStore(ledger)
+    try:
+        (entry,) = store.entries()
+    finally:
+        store.close()
+    assert (entry.assumed, entry.cost_nanodollars) == (False, 304_500)
 
 
 # How the simulator answers when it is told to.

@@ -1,5 +1,6 @@
 """Where calls of one guarded client are authorized: its budget, its models, its manners at the limit."""
 
+import asyncio
 import hashlib
 import logging
 import math
@@ -230,6 +231,8 @@ class Desk:
                 )
         except Refused as refused:
             raise self._refused(asked, refused) from refused
+        if self.runtime.governor.settlements_waiting:  # the ledger answers again
+            self.runtime.governor.write_late()
         return self._noted(asked, grant)
 
     async def authorize_async(self, asked: Asked) -> "Grant":
@@ -242,6 +245,8 @@ class Desk:
                 )
         except Refused as refused:
             raise self._refused(asked, refused) from refused
+        if self.runtime.governor.settlements_waiting:
+            await asyncio.to_thread(self.runtime.governor.write_late)
         return self._noted(asked, grant)
 
     def _refused(self, asked: Asked, refused: Refused) -> Refused:

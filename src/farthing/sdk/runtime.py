@@ -92,9 +92,12 @@ def runtime_for(
         if loaded is not None:
             check_definitions(rules, opened.store)
         prices = load_book().with_overrides(loaded.prices) if loaded else _book()
-        governor = Governor(
-            policy=rules, prices=prices, committer=opened.committer, clock=clock, freed=opened.freed
-        )
+        if known is None:
+            governor = Governor(
+                policy=rules, prices=prices, committer=opened.committer, clock=clock, freed=opened.freed
+            )
+        else:
+            governor = known.governor.succeeded_by(rules, prices)
         runtime = Runtime(
             governor=governor,
             store=opened.store,
@@ -172,6 +175,8 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _close_all() -> None:
     """Settle what is still held as assumed, so that nobody has to find out that we are gone."""
+    for runtime in _runtimes.values():
+        runtime.governor.finish()
     for ledger in _ledgers.values():
         try:
             ledger.close()
