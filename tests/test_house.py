@@ -32,7 +32,7 @@ SAY = {
     "target": ("deployment", "backend"),
     "usage": ("consumption",),
     "spend": ("burn", "burned", "overspend"),
-    "wallet": ("credits", "prepaid", "purse"),
+    "wallet": ("prepaid", "purse"),
     "authorize": ("admit", "admitted"),
     "export": ("dump", "dumps"),
     "a word for its job": ("util", "utils", "helper", "helpers", "manager", "handler", "misc"),

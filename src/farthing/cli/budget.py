@@ -62,7 +62,7 @@ def show(
     budgets = loaded.policy.budgets if loaded else ()
     budget = name.partition("/")[0]
     with open_ledger(ledger, policy, empty=True) as store:
-        balances = store.balances(budget=budget)
+        balances = store.balances(budget=budget, at_us=now_us)
         known = {row.budget for row in store.balances()} | {row.name for row in budgets}
         holds = store.open_holds()
     if "/" in name:

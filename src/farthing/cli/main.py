@@ -21,6 +21,7 @@ from farthing.cli import (
     serve,
     spend,
     stop,
+    wallet,
 )
 from farthing.cli.door import CommandLine
 
@@ -51,7 +52,9 @@ def options(
     """Hold the options that stand before any command."""
 
 
-MODULES = (init, serve, doctor, estimate, spend, report, key, budget, alert, price, policy, ledger, stop)
+MODULES = (
+    init, serve, doctor, estimate, spend, report, key, budget, wallet, alert, price, policy, ledger, stop,
+)  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)
 

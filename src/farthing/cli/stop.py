@@ -1,6 +1,5 @@
 """The kill switch: stop everything, or what matches, in every process; and let it go on."""
 
-import getpass
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farthing.cli import options, screen
+from farthing.cli.author import By, author
 from farthing.cli.door import ANSWER_IS_NO, CommandError, command
 from farthing.cli.opening import did_you_mean, ledger_in_use, open_ledger
 
@@ -31,7 +31,6 @@ _PROVIDER = Annotated[str | None, typer.Option(help="Calls that would go to this
 _MODEL = Annotated[
     str | None, typer.Option(help="Calls that this model would serve, with its dated names; claude-* works.")
 ]
-_BY = Annotated[str | None, typer.Option(help="Who does it.", show_default="the user of this computer")]
 
 
 @command(app, "stop", example='farthing stop --environment ci --reason "runaway agent"')
@@ -46,7 +45,7 @@ def stop(
     provider: _PROVIDER = None,
     model: _MODEL = None,
     reason: Annotated[str | None, typer.Option(help="Why; whoever is refused is told.")] = None,
-    by: _BY = None,
+    by: By = None,
     list_stops: Annotated[
         bool, typer.Option("--list", help="List stops, with those that were lifted.")
     ] = False,
@@ -80,7 +79,7 @@ def stop(
     url = ledger_in_use(ledger, policy)
     with open_ledger(url, policy) as store:
         try:
-            made = new_stop(match, reason=reason, by=by or _user(), at_us=time.time_ns() // 1_000)
+            made = new_stop(match, reason=reason, by=author(by), at_us=time.time_ns() // 1_000)
         except BadStop as error:
             raise CommandError(str(error), fix="see  farthing stop --help") from error
         store.add_stop(made)
@@ -111,7 +110,7 @@ def resume(
     provider: _PROVIDER = None,
     model: _MODEL = None,
     reason: Annotated[str, typer.Option(help="Why it may go on.")] = "",
-    by: _BY = None,
+    by: By = None,
     policy: options.Policies = None,
     ledger: options.Ledger = None,
     as_json: options.AsJson = False,
@@ -128,7 +127,7 @@ def resume(
             "name the stop to lift, once",
             fix="give its id, or what it names; farthing stop --list shows both",
         )
-    now_us, who = time.time_ns() // 1_000, by or _user()
+    now_us, who = time.time_ns() // 1_000, author(by)
     with open_ledger(ledger, policy) as store:
         live = store.stops(live=True)
         meant = [one for one in live if one.stop_id == stop_id or one.match == match]
@@ -191,10 +190,3 @@ def _cells(one: "Stop") -> tuple[str, ...]:
     since, lifted = (str(told[name] or "")[:16].replace("T", " ") for name in ("at", "resumed_at"))
     state = "stopped" if one.is_live else f"resumed {lifted} by {one.resumed_by}"
     return one.stop_id, one.scope, since, one.by, one.reason, state
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container without a name for its user
-        return "unknown"

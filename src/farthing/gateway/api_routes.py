@@ -16,6 +16,7 @@ from farthing.gateway.api_asking import Admin, Json, Who
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_policy import add_policy
 from farthing.gateway.api_stops import add_stops
+from farthing.gateway.api_wallets import add_wallets
 from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.gateway.refusals import reject
 from farthing.gateway.reloading import Reloader
@@ -69,6 +70,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     _add_keys(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
+    add_wallets(app, running)
     add_alerts(app, running)
     add_policy(app, reloader)
 

@@ -34,11 +34,12 @@ def wallets_of(policy: Policy) -> tuple[Wallet, ...]:
 
 def wallet_budget(wallet: Wallet, zone: str) -> Budget:
     """The budget that a wallet is: its allocation anew in each period, or once where it has none."""
+    period = wallet.period or Period.TOTAL
     return Budget(
         name=wallet_name(wallet.team_id),
         limit_nanodollars=wallet.allocation_nanodollars or 0,
-        period=wallet.period or Period.TOTAL,
-        zone=zone if wallet.period else _NO_ZONE,
+        period=period,
+        zone=_NO_ZONE if period is Period.TOTAL else zone,
         owner=wallet.owner,
         spent_reason=Reason.WALLET_EMPTY,
     )
