@@ -8,6 +8,7 @@ import msgspec
 
 from farthing.config.environments import Environments
 from farthing.config.notices import unenforced
+from farthing.config.routes import routes_of
 from farthing.config.source import Source, read_sources
 from farthing.config.targets import in_force, prices_of, targets_of
 from farthing.domain.errors import PolicyError, Problem
@@ -68,6 +69,7 @@ def load_policy(paths: Sequence[Path], environ: Mapping[str, str]) -> Loaded:
         environments=environments.rules(),
         budgets=tuple(_budgets(sources, str(zone), problems)),
         targets=tuple(one.target for one in targets),
+        routes=routes_of(sources, (one.target.id for one in targets), problems),
         groups=groups,
         wallets=tuple(_wallets(sources, problems)),
         organization=str(_agreed(sources, ("organization",), problems) or ""),

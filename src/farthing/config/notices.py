@@ -10,9 +10,7 @@ def unenforced(sources: Sequence[Source]) -> Iterator[str]:
     """What is read and checked, but not yet enforced; each thing once."""
     sections = [source.section for source in sources]
     if any(map(_wants_alerts, sections)):
-        yield "alerts are noted ( farthing alert list ) but not yet delivered: severities and channels do nothing"
-    if any(map(_wants_routing, sections)):
-        yield "routing strategies and weights are read but not yet enforced: targets are tried in order"
+        yield "alerts are listed by  farthing alert list  and not yet sent anywhere"
 
 
 def _wants_alerts(section: PolicyFile) -> bool:
@@ -23,10 +21,4 @@ def _wants_alerts(section: PolicyFile) -> bool:
         or any(environment.alerts for environment in section.environments.values())
         or any(budget.alerts for budget in section.budgets)
         or any(group.budget_alerts for group in section.consumer_groups)
-    )
-
-
-def _wants_routing(section: PolicyFile) -> bool:
-    return section.providers.routing.strategy != "ordered" or any(
-        target.weight != 1 for target in section.providers.targets
     )

@@ -32,6 +32,7 @@ from farthing.policy.rules import (
     OnDisconnect,
     OnLedgerFailure,
     Otherwise,
+    Strategy,
     Threshold,
     Unbounded,
     Unpriced,
@@ -40,6 +41,7 @@ from farthing.policy.rules import (
 # Text is turned into the words of the rules; everything else must have the right type already.
 Word = Field(strict=False)
 Count = Annotated[int, Field(ge=1)]
+Attempts = Annotated[int, Field(ge=1, le=10)]
 BudgetPeriod = Literal["hourly", "daily", "weekly", "monthly", "run", "total"]
 WalletPeriod = Literal["daily", "weekly", "monthly", "total"]
 
@@ -266,14 +268,30 @@ class TargetSection(Section):
     secret_key_ref: SecretReference | None = None
     when_missing: VariableName | None = None
     usage_in_stream: Literal["ask", "never"] = "ask"
+    name: ModelName | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    timeout_seconds: Count | None = None
+
+
+class RoutingRule(Section):
+    """How some calls choose among targets."""
+
+    name: Name | None = None
+    match: Match = {}
+    strategy: Annotated[Strategy, Word] | None = None
+    targets: list[TargetId] = []
+    attempts: Attempts | None = None
+    patience_seconds: Count | None = None
 
 
 class Routing(Section):
-    """In which order targets that serve the same model are tried."""
+    """In which order the targets that may serve a call are tried, and how often."""
 
-    strategy: Literal["ordered", "weighted_round_robin", "usage_based", "lowest_cost", "lowest_latency"] = (
-        "ordered"
-    )
+    strategy: Annotated[Strategy, Word] = Strategy.ORDERED
+    attempts: Attempts = 3
+    patience_seconds: Count = 60
+    rules: list[RoutingRule] = []
 
 
 class Providers(Section):

@@ -76,6 +76,11 @@ def _target(source: Source, section: TargetSection, place: Path, problems: list[
         asks_usage=section.usage_in_stream == "ask",
         stands_for=stands_for,
         environments=scope,
+        name=section.name,
+        weight=section.weight,
+        requests_per_minute=section.requests_per_minute,
+        tokens_per_minute=section.tokens_per_minute,
+        timeout_seconds=section.timeout_seconds,
     )
 
 
@@ -89,6 +94,8 @@ def _families(section: TargetSection, provider: Provider | None, *, in_place: bo
 
 def _unusable(section: TargetSection, provider: Provider | None, name: str) -> tuple[str, str, str] | None:
     """Why a target could not be called: the key at fault, what is wrong, and how to mend it."""
+    if section.name is not None and section.model is None:
+        return "name", f"{section.name} would stand for no model", "add  model:  or remove the name"
     if name in (SIMULATOR, MOCK):
         return None
     if section.when_missing is not None:

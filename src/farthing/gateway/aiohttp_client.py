@@ -53,10 +53,13 @@ class AiohttpClient:
     """Connections to all providers of one worker, kept by aiohttp."""
 
     def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_SECONDS, sock_read=answer_seconds
+        )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=IDLE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=answer_seconds),
+            timeout=self._timeout,
             auto_decompress=False,
             trust_env=False,
             read_bufsize=_READ_BYTES,
@@ -64,13 +67,25 @@ class AiohttpClient:
         )
 
     async def send(
-        self, method: str, url: URL, headers: Sequence[tuple[str, str]], body: bytes
+        self,
+        method: str,
+        url: URL,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        head_seconds: float | None = None,
     ) -> AiohttpAnswer:
-        """Send a request and wait for the head of the answer. Raises NeverConnected, Lost or TimedOut."""
+        """Send a request and wait for the head of the answer. Raises NeverConnected, Lost or TimedOut.
+
+        Here head_seconds bounds every later silence of the answer too.
+        """
         header_block(headers)
+        timeout = self._timeout
+        if head_seconds is not None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=head_seconds)
         try:
             response = await self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                method, url, data=body, headers=headers, allow_redirects=False, timeout=timeout
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NeverConnected(str(error) or type(error).__name__) from error

@@ -31,6 +31,8 @@ def warnings(grant: Grant) -> list[str]:
         )
     elif candidate.reason == "cheaper":
         told.append(f"downgraded; the budget cannot pay for {asked}; served by {grant.model}")
+    if grant.terms.hop is not None:
+        told.append(f"fallback; {grant.terms.hop.why}; sent to {grant.target.id}")
     if grant.clamped:
         told.append(f"clamped; the output cap was lowered to {grant.output_cap} tokens to fit the budget")
     if grant.would_refuse:

@@ -1,5 +1,6 @@
 """Read a request's body: whole, decoded, and never larger than the stated limit."""
 
+import asyncio
 import zlib
 
 import zstandard
@@ -27,6 +28,16 @@ async def read_body(receive: Receive, *, encoding: bytes, length: int | None, li
     if len(body) > limit:
         raise _too_large(limit)
     return _decoded(body, encoding, limit) if encoding and encoding != b"identity" else body
+
+
+async def has_left(receive: Receive) -> bool:
+    """Tell, without waiting, whether the caller of a request whose body was read is gone."""
+    hearing = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
+    if hearing.done():
+        return bool(hearing.result()["type"] == "http.disconnect")
+    hearing.cancel()
+    return False
 
 
 async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes:

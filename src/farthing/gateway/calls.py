@@ -3,21 +3,23 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from farthing.cache.response_cache import ResponseCache
-from farthing.domain.call import Call, Identity, RequestFacts
+from farthing.domain.call import Call, Identity
 from farthing.domain.errors import BadRequest, LedgerUnavailable, Reason, Refusal, Refused
+from farthing.domain.period import MICROSECONDS
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending
 from farthing.engine.recall import Recall
 from farthing.engine.refusals import ledger_unavailable
-from farthing.engine.relay import Relay
 from farthing.gateway.answers import cost_headers, grant_headers, remaining_headers
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
-from farthing.gateway.bodies import BODY_BYTES_MAX, CallerLeft, read_body
+from farthing.gateway.bodies import BODY_BYTES_MAX, CallerLeft, has_left, read_body
+from farthing.gateway.exchange import Exchange, Telling
 from farthing.gateway.headers import Incoming, TwoCredentials, headers_back, query_upstream, read_headers
 from farthing.gateway.identities import Identities
 from farthing.gateway.kept_answers import recall_of, send_kept
@@ -26,8 +28,9 @@ from farthing.gateway.metrics import Counters
 from farthing.gateway.refusals import Rejection, reject, reject_refusal
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstream import Answer, Lost, NeverConnected, TimedOut, Upstream
+from farthing.policy.routing import Hop
 from farthing.policy.rules import OnDisconnect
-from farthing.wire.dialect import Meter, Request
+from farthing.wire.dialect import Request
 from farthing.wire.surfaces import Surface
 
 DRAIN_SECONDS = 60.0
@@ -112,7 +115,8 @@ class Calls:
         grant = await self._governor.authorize_async(
             call, prompt=request.prompt, provider_hint=surface.provider
         )
-        await self._forward(scope, receive, send, surface, incoming, request, grant, recall)
+        asked = _Asked(scope, receive, send, surface, incoming, request, call, recall)
+        await self._forward(asked, grant)
 
     async def authenticate(self, scope: Scope) -> tuple[Incoming, Identity]:
         """Say who is asking. Raises Refused (invalid_key, ledger_unavailable)."""
@@ -148,42 +152,66 @@ class Calls:
 
     # ── forward ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _forward(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        surface: Surface,
-        incoming: Incoming,
-        request: Request,
-        grant: Grant,
-        recall: Recall | None,
-    ) -> None:
-        facts, target = grant.call.facts, grant.target
-        asks = facts.stream and target.asks_usage and not facts.wants_usage
-        exchange = _Exchange(self._governor, grant, surface, recall, hide_usage=asks)
+    async def _forward(self, asked: "_Asked", grant: Grant) -> None:
+        """Send the call to its target, and to further ones as long as they fail before the first byte."""
+        while (told := await self._attempt(asked, grant)) is not None:
+            following = (
+                None if told.why_failed is None else await self._following(asked, grant, told.why_failed)
+            )
+            if following is None:
+                await send_whole(asked.send, told.status, told.headers, told.body)
+                return
+            grant = following
+
+    async def _following(self, asked: "_Asked", grant: Grant, why: str) -> Grant | None:
+        """Decide anew, by every rule, about a call that its target failed; None where nothing is left."""
+        first, now, route = asked.call, self._clock(), grant.route
+        if not grant.others_remain or grant.call.attempt >= route.attempts:
+            return None
+        if now - first.at_us >= route.patience_seconds * MICROSECONDS or await has_left(asked.receive):
+            return None
+        replace, before = msgspec.structs.replace, grant.terms.hop
+        tried = (*(before.tried if before else ()), grant.target.id)
         try:
-            body = request.render(
+            return await self._governor.authorize_async(
+                replace(first, call_id=new_call_id(now), at_us=now, attempt=grant.call.attempt + 1),
+                prompt=asked.request.prompt,
+                provider_hint=asked.surface.provider,
+                terms=replace(grant.terms, hop=Hop(tried, why)),
+            )
+        except Refused as refused:
+            self._counters.refused[refused.refusal.reason] += 1
+            return None
+
+    async def _attempt(self, asked: "_Asked", grant: Grant) -> Telling | None:
+        """Make one exchange and book it; answers what is to be told, or None where the caller has it."""
+        facts, target, surface = grant.call.facts, grant.target, asked.surface
+        asks = facts.stream and target.asks_usage and not facts.wants_usage
+        exchange = Exchange(self._governor, grant, surface, asked.recall, hide_usage=asks)
+        try:
+            body = asked.request.render(
                 model=grant.model, output_cap=grant.output_cap, ask_usage=asks, cap_field=target.cap_field
             )
             path = surface.upstream_path_for(grant.model)
-            query = query_upstream(scope["query_string"])
+            query = query_upstream(asked.scope["query_string"])
             url = self._targets.url(target, surface.family, path, query)
+            headers = self._upstream_headers(asked.incoming, grant, surface.family)
             exchange.unsent = False
             answer = await self._upstream.send(
-                "POST", url, self._upstream_headers(incoming, grant, surface.family), body
+                "POST", url, headers, body, head_seconds=target.timeout_seconds
             )
             exchange.opened(answer, facts)
-            if exchange.streamed:
-                await self._pass_stream(receive, send, exchange, answer)
-            else:
-                await self._pass_whole(send, exchange, answer)
+            return await (
+                self._pass_stream(asked.receive, asked.send, exchange, answer)
+                if exchange.streamed
+                else self._whole(exchange, answer)
+            )
         except NeverConnected as error:
-            await self._give_up(send, exchange, Ending.NEVER_CONNECTED, 502, error)
+            return await self._give_up(exchange, Ending.NEVER_CONNECTED, 502, error)
         except TimedOut as error:
-            await self._give_up(send, exchange, Ending.TIMED_OUT, 504, error)
+            return await self._give_up(exchange, Ending.TIMED_OUT, 504, error)
         except Lost as error:
-            await self._give_up(send, exchange, Ending.BROKEN, 502, error)
+            return await self._give_up(exchange, Ending.BROKEN, 502, error)
         finally:
             # Cancelled by a stop that could not wait, or by an error of our own: book it all the same.
             exchange.relay.end(Ending.NEVER_CONNECTED if exchange.unsent else Ending.SHUTDOWN)
@@ -199,7 +227,8 @@ class Calls:
             headers.append(secret)
         return headers
 
-    async def _pass_whole(self, send: Send, exchange: "_Exchange", answer: Answer) -> None:
+    async def _whole(self, exchange: Exchange, answer: Answer) -> Telling:
+        """Read an answer that does not stream to its end, and book it."""
         relay, room = exchange.relay, self._limits.answer_bytes
         async for chunk in answer.chunks():
             room -= len(chunk)
@@ -211,9 +240,11 @@ class Calls:
         headers = headers_back(answer.headers)
         headers += grant_headers(grant, cache=exchange.cache)
         headers += cost_headers(booked, grant.balances, tracked=self._governor.policy.cost_tracked)
-        await send_whole(send, answer.status, headers, relay.held_back)
+        return Telling(
+            status=answer.status, headers=headers, body=relay.held_back, why_failed=exchange.why_failed
+        )
 
-    async def _pass_stream(self, receive: Receive, send: Send, exchange: "_Exchange", answer: Answer) -> None:
+    async def _pass_stream(self, receive: Receive, send: Send, exchange: Exchange, answer: Answer) -> None:
         relay, grant = exchange.relay, exchange.grant
         headers = headers_back(answer.headers)
         headers += grant_headers(grant, cache=exchange.cache)
@@ -236,7 +267,7 @@ class Calls:
             leaving.cancel()
         await send({"type": "http.response.body", "body": relay.held_back})
 
-    async def _watch(self, receive: Receive, exchange: "_Exchange", answer: Answer) -> None:
+    async def _watch(self, receive: Receive, exchange: Exchange, answer: Answer) -> None:
         """Wait for the caller to leave; then let the answer run out for a while, or stop it."""
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -248,10 +279,8 @@ class Calls:
             exchange.stopped = Ending.DRAIN_EXPIRED
         answer.close()
 
-    async def _give_up(
-        self, send: Send, exchange: "_Exchange", ending: Ending, status: int, error: Exception
-    ) -> None:
-        """Book a call whose exchange failed, and tell the caller what is known."""
+    async def _give_up(self, exchange: Exchange, ending: Ending, status: int, error: Exception) -> Telling:
+        """Book a call whose exchange failed; answers what is known of it."""
         booked = await exchange.relay.end_async(exchange.end(ending), error=str(error))
         if exchange.head_sent:
             raise StreamBroken(str(error)) from error
@@ -263,66 +292,26 @@ class Calls:
         )
         granted = grant_headers(exchange.grant, cache=exchange.cache)
         headers = [*rejection.headers, *granted, *cost_headers(booked, ())]
-        await send_whole(send, rejection.status, headers, rejection.body)
+        return Telling(
+            status=rejection.status, headers=headers, body=rejection.body, why_failed=exchange.why_failed
+        )
+
+
+class _Asked(NamedTuple):
+    """One request with the ways to and from its caller."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    surface: Surface
+    incoming: Incoming
+    request: Request
+    call: Call
+    recall: Recall | None
 
 
 class StreamBroken(Exception):
     """The provider's stream broke after its head was passed on: the caller must see a broken stream too."""
-
-
-class _Exchange:
-    """The state of one forwarded call that its branches share."""
-
-    def __init__(
-        self, governor: Governor, grant: Grant, surface: Surface, recall: Recall | None, *, hide_usage: bool
-    ) -> None:
-        self.grant = grant
-        self.cache = "off" if recall is None else recall.state
-        self.surface = surface
-        self.hide_usage = hide_usage
-        self.streamed = False
-        self.unsent = True
-        self.head_sent = False
-        self.stopped: Ending | None = None
-        self.ending = Ending.SHUTDOWN
-        self.relay = Relay(governor, grant, self._meter("application/json"))
-        self.relay.recording = None if recall is None else recall.recording(grant)
-        self._answer: Answer | None = None
-
-    def opened(self, answer: Answer, facts: RequestFacts) -> None:
-        """Take note of the answer's head: from here on the provider has our request."""
-        self._answer = answer
-        self.relay.status = answer.status
-        self.relay.content_type = answer.content_type
-        self.streamed = facts.stream and answer.status < 300 and _is_stream(answer.content_type, self.surface)
-        if self.streamed:
-            self.relay.meter = self._meter(answer.content_type)
-
-    def end(self, ending: Ending) -> Ending:
-        """Remember how it ended, for the counters."""
-        self.ending = ending
-        return ending
-
-    def let_go(self) -> None:
-        """Close a connection whose answer was not read to its end; one that was is free already."""
-        if self._answer is not None:
-            self._answer.close()
-
-    def _meter(self, content_type: str) -> Meter:
-        return self.surface.dialect.meter(
-            self.grant.call.facts,
-            streamed=self.streamed,
-            content_type=content_type,
-            hide_usage=self.hide_usage,
-            collect_text=self.grant.environment.on_disconnect is OnDisconnect.CANCEL,
-        )
-
-
-def _is_stream(content_type: str, surface: Surface) -> bool:
-    """An answer is a stream when it says so; Gemini also streams one JSON array."""
-    if content_type.startswith("application/json"):
-        return surface.family == "gemini"
-    return True
 
 
 def _invalid_key(message: str) -> Refused:

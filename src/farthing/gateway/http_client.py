@@ -15,6 +15,7 @@ from farthing.gateway.upstream import (
     CONNECT_SECONDS,
     IDLE_SECONDS,
     NeverConnected,
+    TimedOut,
     header_block,
 )
 
@@ -88,7 +89,13 @@ class HttpClient:
         self._closed = False
 
     async def send(
-        self, method: str, url: URL, headers: Sequence[tuple[str, str]], body: bytes
+        self,
+        method: str,
+        url: URL,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        head_seconds: float | None = None,
     ) -> HttpAnswer:
         """Send a request and wait for the head of the answer. Raises NeverConnected, Lost or TimedOut."""
         destination = self._destinations.get((method, url)) or self._destination(method, url)
@@ -99,7 +106,13 @@ class HttpClient:
         except UnicodeEncodeError as error:
             raise NeverConnected("a header holds a sign that HTTP cannot carry") from error
         connection = self._idle(destination.origin) or await self._connect(destination.origin)
-        return HttpAnswer(connection, await connection.ask(head, body))
+        if head_seconds is None:
+            return HttpAnswer(connection, await connection.ask(head, body))
+        try:
+            async with asyncio.timeout(head_seconds):
+                return HttpAnswer(connection, await connection.ask(head, body))
+        except TimeoutError as error:
+            raise TimedOut(f"the provider did not begin to answer within {head_seconds:g} s") from error
 
     async def close(self) -> None:
         """Close every connection."""

@@ -7,6 +7,7 @@ from farthing.domain.errors import Reason
 from farthing.domain.money import decimal_text
 from farthing.engine.governor import Governor
 from farthing.engine.outcomes import Ending
+from farthing.engine.routes import TargetStanding
 from farthing.ledger.entries import Balance, Unit
 from farthing.ledger.store import Store
 
@@ -85,8 +86,20 @@ def exposition(counters: Counters, governor: Governor, store: Store, *, worker: 
         "Settlements the ledger has not taken yet",
         [(mark, str(governor.settlements_waiting))],
     )
+    _targets(lines, mark, governor.routes.standing(now_us))
     _money(lines, store.balances(current_at_us=now_us))
     return "\n".join(lines) + "\n"
+
+
+def _targets(lines: list[str], mark: str, targets: Iterable[TargetStanding]) -> None:
+    rows = [(f'{mark},target="{_escape(target.target)}"', target) for target in targets]
+    for name, kind, text, values in (
+        ("attempts_total", "counter", "Calls sent to a target", [row.attempts for _, row in rows]),
+        ("failures_total", "counter", "Calls that a target failed", [row.failures for _, row in rows]),
+        ("resting", "gauge", "Whether others are tried first", [int(row.resting) for _, row in rows]),
+    ):
+        samples = [(labels, str(value)) for (labels, _), value in zip(rows, values, strict=True)]
+        _family(lines, f"farthing_target_{name}", kind, text, samples)
 
 
 def _money(lines: list[str], balances: Iterable[Balance]) -> None:

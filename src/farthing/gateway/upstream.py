@@ -59,8 +59,18 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """Connections to all providers of one worker. Redirects are never followed, proxies never guessed."""
 
-    async def send(self, method: str, url: URL, headers: Sequence[tuple[str, str]], body: bytes) -> Answer:
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        head_seconds: float | None = None,
+    ) -> Answer:
         """Send a request and wait for the head of the answer.
+
+        head_seconds: for how long, once there is a connection; None leaves the usual.
 
         Raises NeverConnected, Lost or TimedOut: what each means for money is the outcome rules' matter.
         """

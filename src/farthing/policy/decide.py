@@ -126,7 +126,7 @@ class _Question:
     # ── routes ──────────────────────────────────────────────────────────────────────────────────
 
     def proposal(self, candidates: tuple[Candidate, ...]) -> Proposal:
-        """Who may serve the call: the candidates, others that its route names, and cheaper ones at a limit."""
+        """Who may serve: the candidates, others that the route names, and cheaper ones at a limit."""
         if self.route.targets:
             price = price_of(candidates[0].target, candidates[0].model, self.dearness)
             candidates += self._routed(price, besides=candidates)

@@ -53,7 +53,7 @@ class Reach:
         self.models = self._models_to_choose(environment)
 
     def targets_called(self, name: str) -> tuple[Target, ...]:
-        """The target that is asked for by its id, or those by the name they share; a model of that name is first."""
+        """The targets asked for by id or by the name they share, where no model is called that."""
         if name in self._by_model:
             return ()
         named = self._by_id.get(name)
