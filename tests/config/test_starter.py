@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farthing.config.load import Loaded, load_policy
 from farthing.config.schema import policy_schema
-from farthing.config.starter import starter_policy
+from farthing.config.starter import ENVIRONMENTS, BadSplit, split_of, starter_policy
 from farthing.config.surroundings import environment_of_process
 from farthing.domain.call import Call, Identity, RequestFacts
+from farthing.domain.period import Period
 from farthing.policy.check import check_policy
 from farthing.policy.decide import Proposal, decide
 from farthing.policy.rules import Target
@@ -34,7 +37,7 @@ def test_there_is_nothing_to_mend_in_it_with_every_key(tmp_path: Path) -> None:
     )
     loaded = started(tmp_path, keys)
     assert not any(target.simulated for target in loaded.policy.targets)
-    assert loaded.notices == ()
+    assert loaded.notices == ("alerts are listed by  farthing alert list  and not yet sent anywhere",)
     assert check_policy(loaded.policy, load_book(), secrets=keys) == ()
 
 
@@ -85,6 +88,79 @@ def test_premium_models_in_development_become_affordable_ones(
     answer = decide(call, policy, dearness=dearness)
     assert isinstance(answer, Proposal), answer
     assert answer.candidates[0].model == gets
+
+
+DOLLAR = 1_000_000_000
+
+
+def loaded_with(folder: Path, total: int, developers: int) -> Loaded:
+    path = folder / "farthing.yaml"
+    path.write_text(starter_policy(split=split_of(total, developers)), encoding="utf-8")
+    return load_policy([path], {})
+
+
+def test_the_usual_split_of_five_thousand_for_five_developers_sums(tmp_path: Path) -> None:
+    split = split_of(5_000 * DOLLAR, 5)
+    limits = {
+        budget.name: budget.limit_nanodollars // DOLLAR
+        for budget in loaded_with(tmp_path, 5_000 * DOLLAR, 5).policy.budgets
+    }
+    assert (limits["production-month"], limits["dev-month"]) == (3_750, 750)
+    assert (limits["staging-month"], limits["ci-month"]) == (400, 100)
+    assert (limits["developer-month"], limits["developer-day"]) == (150, 15)
+    assert (split.total, split.ratio, split.non_production_percent) == (5_000 * DOLLAR, "1:5", "25.0")
+
+
+@settings(max_examples=100, deadline=None)
+@given(cents=st.integers(1, 10**9), developers=st.integers(1, 500), per_cents=st.integers(1, 100_000))
+def test_whatever_is_split_the_parts_are_exactly_the_whole(
+    cents: int, developers: int, per_cents: int
+) -> None:
+    cent = DOLLAR // 100
+    try:
+        split = split_of(cents * cent, developers, per_developer=per_cents * cent)
+    except BadSplit:
+        assert (cents - developers * per_cents) * 2 // 85 < 1
+        return
+    assert split.production + split.development + split.staging + split.ci == cents * cent
+    assert min(split.production, split.staging, split.ci) > 0
+    assert all(amount % cent == 0 for amount in (split.production, split.staging, split.ci))
+
+
+@pytest.mark.parametrize(("total", "developers"), [(5_000, 5), (100_000, 40), (200, 1), (3_777, 13)])
+def test_any_split_passes_its_own_check(tmp_path: Path, total: int, developers: int) -> None:
+    policy = loaded_with(tmp_path, total * DOLLAR, developers).policy
+    assert check_policy(policy, load_book(), secrets={}) == ()
+
+
+def test_environments_have_files_of_their_own_that_stand_side_by_side(tmp_path: Path) -> None:
+    whole = started(tmp_path).policy
+    paths = [tmp_path / f"{name}.yaml" for name in ENVIRONMENTS]
+    for name, path in zip(ENVIRONMENTS, paths, strict=True):
+        path.write_text(starter_policy(environments=[name]), encoding="utf-8")
+        alone = load_policy([path], {}).policy
+        assert list(alone.environments) == [name]
+        assert check_policy(alone, load_book(), secrets={}) == ()
+    together = load_policy(paths, {}).policy
+    assert together.environments == whole.environments
+    assert together.budgets == whole.budgets
+    assert [target.id for target in together.targets] == [target.id for target in whole.targets]
+
+
+def test_development_is_told_early_and_has_short_windows_and_money_for_evaluations(tmp_path: Path) -> None:
+    budgets = {budget.name: budget for budget in started(tmp_path).policy.budgets}
+    first = {
+        name: min(one.percent for one in budget.thresholds)
+        for name, budget in budgets.items()
+        if budget.thresholds
+    }
+    of_development = [
+        budget for budget in budgets.values() if budget.match["environment"] == ("development",)
+    ]
+    assert (first["dev-month"], first["production-month"]) == (25, 50)
+    assert {budget.period for budget in of_development} == {Period.DAILY, Period.WEEKLY, Period.MONTHLY}
+    assert budgets["dev-evaluation"].match["use"] == ("evaluation",)
+    assert budgets["production-month"].owner == "platform"
 
 
 def test_a_name_and_a_zone_may_be_given(tmp_path: Path) -> None:
