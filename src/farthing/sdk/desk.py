@@ -34,8 +34,11 @@ from farthing.sdk.reading import Reader, held_by, this_task, this_thread
 from farthing.sdk.report import Report
 
 if TYPE_CHECKING:
+    import httpx2
+
     from farthing.domain.usage import Usage
     from farthing.engine.governor import Grant
+    from farthing.engine.recall import Recall
     from farthing.ledger.entries import Balance, Booked
     from farthing.sdk.context import Scope
     from farthing.sdk.runtime import Runtime
@@ -220,6 +223,27 @@ class Desk:
             if len(self._attempts) > _ATTEMPTS_MAX:
                 self._attempts.popitem(last=False)
         return known
+
+    def recall(self, asked: Asked, request: "httpx2.Request") -> "Recall | None":
+        """What the response cache may know of a call; None where its environment keeps no answers."""
+        runtime = self.runtime
+        environment = runtime.governor.policy.environments.get(asked.call.identity.environment)
+        if environment is None or environment.caching is None:
+            return None
+        from farthing.engine.recall import Posed, Recall, door_facts
+
+        url, headers = request.url, request.headers
+        posed = Posed(
+            call=asked.call,
+            request=asked.request,
+            surface=asked.surface,
+            # Which server is meant counts here: the client chose it, and not the policy.
+            door=door_facts(url.query.decode("latin-1"), headers.items(), server=url.netloc.decode("ascii")),
+            cache_control=headers.get("cache-control", "").lower(),
+            provider_hint=asked.provider,
+            terms=self._terms(asked, this_thread()),
+        )
+        return Recall(runtime.cache, runtime.governor, posed, environment.caching)
 
     def authorize(self, asked: Asked) -> "Grant":
         """Hold the ceiling of a call; waits for money that calls in flight hold. Raises Refused."""

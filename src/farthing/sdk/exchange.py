@@ -16,6 +16,7 @@ from farthing.sdk.reading import begun, ended, this_thread
 if TYPE_CHECKING:
     from farthing.domain.call import Call
     from farthing.engine.governor import Grant
+    from farthing.engine.recall import Recall
     from farthing.ledger.entries import Booked
     from farthing.sdk.desk import Asked, Desk
     from farthing.wire.dialect import Meter
@@ -37,7 +38,7 @@ _ENDINGS = {
 class Exchange:
     """The state of one call that was authorized. Ends once; later ends change nothing."""
 
-    def __init__(self, desk: "Desk", asked: "Asked", grant: "Grant") -> None:
+    def __init__(self, desk: "Desk", asked: "Asked", grant: "Grant", recall: "Recall | None") -> None:
         self.grant = grant
         self.asked = asked
         self._desk = desk
@@ -47,6 +48,8 @@ class Exchange:
         facts = grant.call.facts
         self._hides_usage = facts.stream and grant.target.asks_usage and not facts.wants_usage
         self.relay = Relay(desk.runtime.governor, grant, self._meter("application/json"))
+        self.relay.recording = None if recall is None else recall.recording(grant)
+        self.cache = None if recall is None else recall.state
 
     @property
     def call(self) -> "Call":
@@ -70,6 +73,7 @@ class Exchange:
     def opened(self, status: int, content_type: str) -> bool:
         """Take note of the answer's head; whether it is a stream."""
         self.relay.status = status
+        self.relay.content_type = content_type
         is_stream = not content_type.startswith("application/json") or self.asked.surface.family == "gemini"
         self._streamed = self.call.facts.stream and status < 300 and is_stream
         if self._streamed:

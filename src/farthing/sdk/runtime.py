@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from farthing.cache.response_cache import ResponseCache
 from farthing.config.build import clock
 from farthing.config.definitions import check_definitions
 from farthing.config.load import load_policy
 from farthing.config.providers import PROVIDERS
-from farthing.config.stores import open_store
+from farthing.config.stores import open_cache, open_store
 from farthing.config.surroundings import environment_of_process
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
@@ -36,6 +37,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
     governor: Governor
     store: Store
+    cache: ResponseCache
     url: str
     environment: str
     prompt_salt: bytes
@@ -46,6 +48,7 @@ class _Ledger:
 
     def __init__(self, url: str) -> None:
         self.store = open_store(url)
+        self.cache = open_cache(url)
         self.committer = Committer(self.store, clock=clock, inline=url == MEMORY)
         self.committer.start()
         self.freed = Freed()
@@ -53,6 +56,7 @@ class _Ledger:
 
     def close(self) -> None:
         self.committer.stop()
+        self.cache.close()
         self.store.close()
 
 
@@ -101,6 +105,7 @@ def runtime_for(
         runtime = Runtime(
             governor=governor,
             store=opened.store,
+            cache=opened.cache,
             url=url,
             environment=name,
             prompt_salt=opened.salt,

@@ -16,6 +16,7 @@ from farthing.sdk.errors import OF_LIMITS, GuardError
 from farthing.sdk.exchange import GATEWAY_HEADER, Exchange
 from farthing.sdk.paths import provider_of, surface_of
 from farthing.sdk.reading import this_task, this_thread
+from farthing.sdk.recalling import CACHE_HEADER, find, find_async, kept_response
 
 if TYPE_CHECKING:
     import httpx2
@@ -149,6 +150,8 @@ class _Guarding:
         grant = exchange.grant
         if grant.model != exchange.call.facts.model:
             response.headers["x-farthing-model"] = grant.model.encode("ascii", "replace").decode()
+        if exchange.cache is not None:
+            response.headers[CACHE_HEADER] = exchange.cache
         if grant.clamped:
             response.headers["x-farthing-warning"] = (
                 f"clamped; the output cap was lowered to {grant.output_cap} tokens to fit the budget"
@@ -213,12 +216,15 @@ class GuardTransport(_Guarding):
                 return self._inner.handle_request(self._to_gateway(request))
             body = request.read()
             asked = self._read(surface, request, body)
+            recall = self.desk.recall(asked, request)
+            if (served := find(recall)) is not None:
+                return kept_response(self._family, served)
             grant = self.desk.authorize(asked)
         except Refused as refused:
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot(error), None)
-        exchange = Exchange(self.desk, asked, grant)
+        exchange = Exchange(self.desk, asked, grant, recall)
         try:
             outgoing = self._outgoing(exchange, request, body)
             response = self._inner.handle_request(outgoing)
@@ -278,12 +284,15 @@ class AsyncGuardTransport(_Guarding):
                 return await self._inner.handle_async_request(self._to_gateway(request))
             body = await request.aread()
             asked = self._read(surface, request, body)
+            recall = self.desk.recall(asked, request)
+            if (served := await find_async(recall)) is not None:
+                return kept_response(self._family, served)
             grant = await self.desk.authorize_async(asked)
         except Refused as refused:
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot(error), None)
-        exchange = Exchange(self.desk, asked, grant)
+        exchange = Exchange(self.desk, asked, grant, recall)
         try:
             outgoing = self._outgoing(exchange, request, body)
             response = await self._inner.handle_async_request(outgoing)
