@@ -1,9 +1,10 @@
-"""Find out from its variables which environment a process belongs to, and whose it is."""
+"""Find out from its variables which environment and group a process belongs to, and whose it is."""
 
 from collections.abc import Container, Mapping
 
 from farthing.config.environments import DEFAULT_ENVIRONMENT
 from farthing.config.source import SHORT_NAMES
+from farthing.policy.rules import Group, Policy
 
 _VARIABLES = ("FARTHING_ENV", "APP_ENV")
 _NAME_MAX = 256
@@ -30,6 +31,28 @@ def environment_of_process(
     return DEFAULT_ENVIRONMENT, (
         f"{named!r} is not an environment of the policy: this process counts as {DEFAULT_ENVIRONMENT}"
     )
+
+
+def group_of_process(
+    environ: Mapping[str, str], policy: Policy, environment: str
+) -> tuple[Group | None, str | None]:
+    """The group of the policy that FARTHING_GROUP names, and what a person should know about it.
+
+    A group belongs to one environment. In another one its name counts for nothing, so that no process
+    gets into a richer one by it.
+    """
+    name = environ.get("FARTHING_GROUP", "").strip()
+    if not name:
+        return None, None
+    group = next((one for one in policy.groups if one.name == name), None)
+    if group is None:
+        return None, f"FARTHING_GROUP={name!r} is not a group of the policy: this process belongs to none"
+    if group.environment != environment:
+        return None, (
+            f"group {name} belongs to {group.environment} and this process to {environment}: "
+            "it belongs to no group"
+        )
+    return group, None
 
 
 def developer_of_process(environ: Mapping[str, str]) -> str | None:

@@ -159,8 +159,9 @@ class Desk:
             return None
         runtime = self.runtime
         assert self._budget is not None
-        window = window_of(self._budget.period, runtime.governor.clock(), self._budget.zone, run=self._run)
-        return runtime.store.balance(account_name(self._budget.name, None, window.key))
+        now_us = runtime.governor.clock()
+        window = window_of(self._budget.period, now_us, self._budget.zone, run=self._run)
+        return runtime.store.balance(account_name(self._budget.name, None, window.key), at_us=now_us)
 
     # ── one call ────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +192,11 @@ class Desk:
             attempt=attempt,
             at_us=now,
             identity=Identity(
-                environment=runtime.environment, key=self.wishes.name, developer=self._developer
+                environment=runtime.environment,
+                key=self.wishes.name,
+                developer=self._developer,
+                group=runtime.group.name if runtime.group else None,
+                wallet=runtime.group.wallet if runtime.group else None,
             ),
             facts=request.facts.by_path(provider),
             labels=told.labels,

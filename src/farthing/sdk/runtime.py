@@ -16,13 +16,13 @@ from farthing.config.definitions import check_definitions
 from farthing.config.load import load_policy
 from farthing.config.providers import PROVIDERS
 from farthing.config.stores import open_cache, open_store
-from farthing.config.surroundings import environment_of_process
+from farthing.config.surroundings import environment_of_process, group_of_process
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
 from farthing.engine.terms import Freed
 from farthing.ledger.committer import Committer
 from farthing.ledger.store import Store
-from farthing.policy.rules import Environment, Policy, Target
+from farthing.policy.rules import Environment, Group, Policy, Target
 from farthing.prices.book import PriceBook, load_book
 from farthing.sdk.ci import RUN
 
@@ -41,6 +41,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     environment: str
     prompt_salt: bytes
+    group: Group | None = None
 
 
 class _Ledger:
@@ -62,7 +63,7 @@ class _Ledger:
 
 _lock = threading.Lock()
 _ledgers: dict[str, _Ledger] = {}
-_runtimes: dict[tuple[str | None, str, tuple[str, ...]], Runtime] = {}
+_runtimes: dict[tuple[str, str | None, str, tuple[str, ...]], Runtime] = {}
 _warned: set[str] = set()
 
 
@@ -83,10 +84,12 @@ def runtime_for(
         name, warning = environment_of_process(environ, rules.environments, asked=environment)
         url = ledger or environ.get("FARTHING_LEDGER") or (loaded.ledger if loaded else None)
         url = url or (state_file_url(environ) if shared or name == "ci" or environ.get(RUN) else MEMORY)
-        key = (name, url, tuple(str(path) for path in policy))
-        if warning is not None and warning not in _warned:
-            _warned.add(warning)
-            _log.warning("farthing: %s", warning)
+        group, group_warning = group_of_process(environ, rules, name)
+        key = (name, group.name if group else None, url, tuple(str(path) for path in policy))
+        for said in (warning, group_warning):
+            if said is not None and said not in _warned:
+                _warned.add(said)
+                _log.warning("farthing: %s", said)
         known = _runtimes.get(key)
         if known is not None and known.governor.policy.digest == rules.digest:
             return known
@@ -109,6 +112,7 @@ def runtime_for(
             url=url,
             environment=name,
             prompt_salt=opened.salt,
+            group=group,
         )
         _runtimes[key] = runtime
         return runtime
