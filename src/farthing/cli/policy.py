@@ -9,12 +9,14 @@ from rich.text import Text
 from farthing.cli import options, screen
 from farthing.cli.door import ANSWER_IS_NO, command, noun
 from farthing.cli.opening import read_policy, read_prices
+from farthing.cli.policy_explain import explain
+from farthing.cli.policy_simulate import simulate
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
     from farthing.policy.check import Finding
 
-app = noun("policy", "The policy: check it, show its schema.")
+app = noun("policy", "The policy: check it, explain it, compare it, try another one on past calls.")
 
 _STYLES = {"error": "red", "warning": "yellow"}
 
@@ -50,6 +52,10 @@ def schema(as_json: options.AsJson = False) -> None:
     screen.print_json(policy_schema())
     if not as_json:
         screen.remark("Point your editor's YAML support at this schema to have keys completed and checked.")
+
+
+command(app, "simulate", example="farthing policy simulate stricter.yaml --since 30d")(simulate)
+command(app, "explain", example="farthing policy explain --environment development --model gpt-4o")(explain)
 
 
 def findings(loaded: "Loaded") -> "list[Finding]":

@@ -381,6 +381,7 @@ class Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     avoided_nanodollars: int = 0
     short: Short | None = None
     stop: Stop | None = None
+    ended_at_us: int = 0
 
 
 class OpenHold(msgspec.Struct, gc=False, frozen=True, kw_only=True):

@@ -210,6 +210,7 @@ def entry_of(row: EntryRow, correction: EntryRow | None) -> Entry:
         avoided_nanodollars=row.measures.avoided,
         short=first.short,
         stop=first.stopped,
+        ended_at_us=row.written_at_us,
     )
 
 
