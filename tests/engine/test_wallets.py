@@ -12,7 +12,7 @@ from farthing.domain.money import dollars, nanodollars_from
 from farthing.domain.period import Period
 from farthing.engine.governor import Governor
 from farthing.engine.raises import BadRaise, OtherRaise, UnknownWallet, credit
-from farthing.ledger.entries import Balance
+from farthing.ledger.entries import Balance, Renew
 from farthing.ledger.raising import Raised
 from farthing.ledger.store import Store
 from farthing.policy.decide import payers
@@ -392,3 +392,47 @@ def test_a_block_does_not_close_a_wallet_that_no_file_says_an_amount_of(govern: 
     governor = govern(thresholds=LIST, wallets_enforced=False, at_limit=AtLimit.REFUSE, wallets=())
 
     assert governor.authorize(of_group()).would_refuse == ("wallet:team/total",)
+
+
+OF_THE_DOCUMENTS = (
+    Threshold(percent=50),
+    Threshold(percent=90),
+    Threshold(percent=100, action=Action.BLOCK),
+)
+
+
+def test_r78_shares_of_an_allocation_are_noted_once_each_and_all_of_it_blocks(
+    govern: Govern, store: Store
+) -> None:
+    governor = govern(thresholds=OF_THE_DOCUMENTS, wallets=(wallet("$0.10"),), at_limit=AtLimit.REFUSE)
+
+    def noted() -> list[int]:
+        governor.committer.submit(Renew(owner="us", at_us=NOON_US, until_us=NOON_US, host="", process=""))
+        return sorted(alert.threshold_percent for alert in store.alerts(budget="wallet:team"))
+
+    def spend(calls: int) -> None:
+        for _ in range(calls):
+            end(governor, governor.authorize(of_group()), metered(0, 1_000))
+
+    spend(4)
+    assert noted() == []
+    spend(2)
+    assert noted() == [50]
+    spend(3)
+    assert noted() == [50, 90]
+    spend(1)
+    assert noted() == [50, 90, 100]
+
+    assert refusal(governor, of_group()).refusal.reason is Reason.WALLET_EMPTY
+    assert noted() == [50, 90, 100]
+
+
+def test_r79_the_list_of_a_group_takes_the_place_of_the_general_one_for_its_wallet(govern: Govern) -> None:
+    own = (Threshold(percent=25),)
+    governor = govern(thresholds=OF_THE_DOCUMENTS, groups=(product(thresholds=own),))
+
+    (payer,) = payers(
+        of_group(), governor.policy, Candidate(target=governor.policy.targets[0], model="tenth")
+    )
+
+    assert payer.thresholds == own
