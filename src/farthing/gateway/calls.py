@@ -10,9 +10,9 @@ import msgspec
 from farthing.cache.response_cache import ResponseCache
 from farthing.domain.call import Call, Identity
 from farthing.domain.errors import BadRequest, LedgerUnavailable, Reason, Refusal, Refused
-from farthing.domain.period import MICROSECONDS
 from farthing.engine.call_ids import new_call_id
 from farthing.engine.governor import Governor, Grant
+from farthing.engine.hops import next_attempt
 from farthing.engine.outcomes import Ending
 from farthing.engine.recall import Recall
 from farthing.engine.refusals import ledger_unavailable
@@ -28,7 +28,6 @@ from farthing.gateway.metrics import Counters
 from farthing.gateway.refusals import Rejection, reject, reject_refusal
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstream import Answer, Lost, NeverConnected, TimedOut, Upstream
-from farthing.policy.routing import Hop
 from farthing.policy.rules import OnDisconnect
 from farthing.wire.dialect import Request
 from farthing.wire.surfaces import Surface
@@ -165,19 +164,15 @@ class Calls:
 
     async def _following(self, asked: "_Asked", grant: Grant, why: str) -> Grant | None:
         """Decide anew, by every rule, about a call that its target failed; None where nothing is left."""
-        first, now, route = asked.call, self._clock(), grant.route
-        if not grant.others_remain or grant.call.attempt >= route.attempts:
+        attempt = next_attempt(asked.call, grant, why, now_us=self._clock())
+        if attempt is None or await has_left(asked.receive):
             return None
-        if now - first.at_us >= route.patience_seconds * MICROSECONDS or await has_left(asked.receive):
-            return None
-        replace, before = msgspec.structs.replace, grant.terms.hop
-        tried = (*(before.tried if before else ()), grant.target.id)
         try:
             return await self._governor.authorize_async(
-                replace(first, call_id=new_call_id(now), at_us=now, attempt=grant.call.attempt + 1),
+                attempt.call,
                 prompt=asked.request.prompt,
                 provider_hint=asked.surface.provider,
-                terms=replace(grant.terms, hop=Hop(tried, why)),
+                terms=attempt.terms,
             )
         except Refused as refused:
             self._counters.refused[refused.refusal.reason] += 1
