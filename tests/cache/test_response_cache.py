@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -46,12 +48,14 @@ def cache(opened: list[Answers]) -> Iterator[ResponseCache]:
 def test_nothing_is_opened_and_no_thread_runs_before_the_first_question(
     cache: ResponseCache, opened: list[Answers]
 ) -> None:
+    before = set(threading.enumerate())
     assert opened == []
-    assert not any(thread.name.startswith("farthing-cache") for thread in threading.enumerate())
 
     cache.ask(find)
 
     assert len(opened) == 1
+    (begun,) = set(threading.enumerate()) - before
+    assert begun.name.startswith("farthing-cache")
 
 
 def test_whoever_asks_next_finds_what_was_to_be_kept_soon(cache: ResponseCache) -> None:
@@ -140,6 +144,34 @@ def test_a_forked_child_opens_its_own(cache_file: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert cache.ask(find) == an_answer()
     cache.close()
+
+
+AT_THE_END = """
+import atexit
+from contextlib import nullcontext
+from pathlib import Path
+from farthing.cache.response_cache import ResponseCache
+from farthing.cache.sqlite import SqliteAnswers
+
+cache = ResponseCache(lambda: SqliteAnswers(Path("cache.db"), inside=nullcontext()))
+atexit.register(cache.close)
+atexit.register(lambda: print(cache.ask(lambda answers: answers.filled())))
+print(cache.ask(lambda answers: answers.filled()))
+"""
+
+
+def test_at_the_end_of_a_program_it_is_closed_and_asking_it_hurts_nobody(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_THE_END],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert (ended.stdout.split(), ended.stderr) == (["[]", "None"], "")
+    assert [file.name for file in tmp_path.iterdir()] == ["cache.db"]
 
 
 def test_a_place_that_cannot_even_be_closed_hurts_nobody() -> None:

@@ -235,7 +235,7 @@ def test_processes_on_one_ledger_file_share_answers(
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
 
-    assert asked.stdout.strip() == "hit", asked.stderr
+    assert (asked.stdout.strip(), asked.stderr) == ("hit", "")
 
 
 def test_a_forked_child_finds_what_its_parent_keeps(client: Client) -> None:

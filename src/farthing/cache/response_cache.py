@@ -67,7 +67,10 @@ class ResponseCache:
         """Finish what is waiting, and let go of the file."""
         if self._process != os.getpid() or self._thread is None:
             return
-        self._thread.submit(self._close_answers).result()
+        try:
+            self._thread.submit(self._close_answers).result()
+        except RuntimeError:  # the interpreter is ending, and has waited for the thread already
+            self._close_answers()
         self._thread.shutdown()
         self._thread = None
 
@@ -78,7 +81,12 @@ class ResponseCache:
         with self._changing:
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="farthing-cache")
-            return self._thread.submit(self._answered, question)
+            try:
+                return self._thread.submit(self._answered, question)
+            except RuntimeError:  # the interpreter is ending; calls can still be made, without a cache
+                nothing: Future[Found | None] = Future()
+                nothing.set_result(None)
+                return nothing
 
     def _belong_here(self) -> None:
         """In a forked child: begin anew, for neither the thread nor the open file came along."""

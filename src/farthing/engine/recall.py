@@ -23,8 +23,6 @@ from farthing.wire.surfaces import Surface
 # A larger request or answer is not worth the work; both are far beyond what people write.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-# Targets whose answers are looked up for one call.
-CANDIDATES_MAX = 8
 CHEAPER = "cheaper"
 
 
@@ -122,7 +120,7 @@ class Recall:
                 balances=(),
                 terms=posed.terms,
             )
-            for quote in asked[:CANDIDATES_MAX]
+            for quote in asked
         ]
 
     def _find(self, answers: Answers, grants: Sequence[Grant]) -> tuple[Grant, Kept] | None:
