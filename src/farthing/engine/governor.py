@@ -19,7 +19,7 @@ from farthing.engine.entry_facts import entry_facts
 from farthing.engine.grant import Grant
 from farthing.engine.offers import Quote, offer_of, quotes_of
 from farthing.engine.outcomes import Exchange, Owed, booking, owed
-from farthing.engine.proposing import proposal_for
+from farthing.engine.proposing import proposal_for, within_reach
 from farthing.engine.recount import can_be_counted, counted_ceiling, counted_quote
 from farthing.engine.refusals import RefusalMemory, ledger_unavailable, refusal_for, stopped
 from farthing.engine.routes import Routes
@@ -42,7 +42,7 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.store import BatchPoisoned
 from farthing.policy.decide import Proposal
-from farthing.policy.routing import after, others_remain
+from farthing.policy.routing import others_remain
 from farthing.policy.rules import Environment, OnLedgerFailure, Policy, Route
 from farthing.prices.book import PriceBook
 from farthing.prices.cost import cost_nanodollars
@@ -194,7 +194,8 @@ class Governor:
     ) -> _Prepared:
         environment, route = proposal.environment, proposal.route
         offers = tuple(offer_of(call, quote, environment, self.policy, terms.payers) for quote in quotes)
-        quotes, offers = self.routes.arrange(call, quotes, offers, route, terms.hop)
+        if not proposal.fixed:
+            quotes, offers = self.routes.arrange(call, quotes, offers, route, terms.hop)
         hold = Hold(
             call_id=call.call_id,
             at_us=call.at_us,
@@ -213,11 +214,7 @@ class Governor:
         proposal = proposal_for(call, self.policy, self.prices, terms.steering, provider_hint)
         if isinstance(proposal, Refusal):
             raise self._refused_by_rule(call, proposal, provider_hint)
-        if terms.hop is not None:
-            left = after(proposal.candidates, terms.hop)
-            assert left, terms.hop  # a grant says whether others remain
-            proposal = msgspec.structs.replace(proposal, candidates=left)
-        return proposal
+        return within_reach(proposal, terms)
 
     def _counted(self, prepared: _Prepared, provider_hint: str | None, prompt: bytes) -> _Prepared:
         """Bound the input by an exact count, now that the byte bound has proved too wide."""

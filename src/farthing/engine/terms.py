@@ -25,6 +25,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: how long to wait for money that calls in flight hold, instead of clamping or refusing.
     keeps: what the caller itself keeps held in each account while it waits, and so does not wait for.
     hop: for a further attempt of a call, the targets that failed it.
+    host: the only one that the caller's own client speaks to; None where the door may choose.
     """
 
     payers: tuple[Payer, ...] = ()
@@ -32,6 +33,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float = 0.0
     keeps: Mapping[str, int] = {}
     hop: Hop | None = None
+    host: str | None = None
 
 
 NO_TERMS = Terms()

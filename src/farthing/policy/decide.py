@@ -24,11 +24,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """Where a call may go: candidates as the policy lists them. Whether there is money, the ledger knows.
 
     route: how they are put in order, and how often one of them may fail.
+    fixed: they keep their order, because the caller's own client has chosen where it speaks to.
     """
 
     environment: Environment
     candidates: tuple[Candidate, ...]
     route: Route = Route()
+    fixed: bool = False
 
 
 def payers(call: Call, policy: Policy, candidate: Candidate) -> tuple[Payer, ...]:

@@ -89,6 +89,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     request: "Request"
     surface: "Surface"
     provider: str
+    host: str
     scopes: tuple["Scope", ...] = ()
 
 
@@ -165,9 +166,10 @@ class Desk:
 
     # ── one call ────────────────────────────────────────────────────────────────────────────────
 
-    def read(self, surface: "Surface", provider: str, body: bytes, *, retry: int) -> Asked:
+    def read(self, surface: "Surface", provider: str, body: bytes, *, host: str, retry: int) -> Asked:
         """Read a request. Raises BadRequest.
 
+        host: where the client sends it.
         retry: how often the SDK has asked for the same before, as far as it says.
         """
         runtime, scopes = self.runtime, active_scopes()
@@ -204,7 +206,7 @@ class Desk:
             run=told.run or self._run or (scopes[0].budget.name if scopes and not scopes[0].shared else None),
             prompt_hash=digest,
         )
-        return Asked(call=call, request=request, surface=surface, provider=provider, scopes=scopes)
+        return Asked(call=call, request=request, surface=surface, provider=provider, host=host, scopes=scopes)
 
     def _same_books(self, scope: "Scope") -> None:
         """A call is held once, in one ledger: its guard and the fences around it must share theirs."""
@@ -342,4 +344,6 @@ class Desk:
         elif wishes.fallback is not None:
             steering = Steering(at_limit=wishes.fallback)
         keeps = held_by(asker, self.runtime.url)
-        return Terms(payers=tuple(payers), steering=steering, patience_s=PATIENCE_S, keeps=keeps)
+        return Terms(
+            payers=tuple(payers), steering=steering, patience_s=PATIENCE_S, keeps=keeps, host=asked.host
+        )

@@ -95,7 +95,9 @@ class _Guarding:
     def _read(self, surface: "Surface", request: "httpx2.Request", body: bytes) -> "Asked":
         provider = provider_of(request.url.host, self.desk.wishes.family)
         retry = request.headers.get("x-stainless-retry-count", "0")
-        return self.desk.read(surface, provider, body, retry=int(retry) if retry.isdigit() else 0)
+        return self.desk.read(
+            surface, provider, body, host=request.url.host, retry=int(retry) if retry.isdigit() else 0
+        )
 
     def _outgoing(self, exchange: Exchange, request: "httpx2.Request", body: bytes) -> "httpx2.Request":
         """The request that was authorized; the very same one where nothing of it changed."""
