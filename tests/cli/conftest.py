@@ -41,8 +41,8 @@ environments:
 budgets:
   - {name: dev-month, match: {environment: development}, limit: $750, period: monthly}
   - {name: per-developer, match: {environment: development}, per: developer, limit: $150, period: monthly}
-  - {name: prod-month, match: {environment: production}, limit: "$5,000.00", period: monthly}
-  - {name: prod-day, match: {environment: production}, limit: $500, period: daily}
+  - {name: prod-month, match: {environment: production}, limit: "$5,000.00", period: monthly, owner: ana}
+  - {name: prod-day, match: {environment: production}, limit: $500, period: daily, owner: ana}
 
 providers:
   targets:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import POLICY, CommandLine, told
 
 
@@ -41,3 +43,35 @@ def test_the_schema_describes_the_file(farthing: CommandLine) -> None:
     schema = told(farthing("policy", "schema", "--json"))
 
     assert {"environments", "budgets", "providers", "prices"} <= schema["properties"].keys()
+
+
+def test_strict_makes_warnings_count(farthing: CommandLine, company: Path) -> None:
+    doubtful = POLICY.replace("  development:\n", "  sandbox: {}\n  development:\n", 1)
+    (company / "farthing.yaml").write_text(doubtful, encoding="utf-8")
+
+    answer = told(farthing("policy", "check", "--json"))
+    assert answer["ok"] is True
+    assert {row["severity"] for row in answer["findings"]} == {"warning"}
+
+    strict = farthing("policy", "check", "--strict", "--json")
+    assert strict.exit_code == 1
+    assert told(strict)["ok"] is False
+    assert farthing("policy", "check", "--strict").exit_code == 1
+
+
+def test_a_policy_of_production_alone_is_noticed_on_a_laptop(
+    farthing: CommandLine, company: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (company / "policy-config.prod.yaml").write_text(
+        "providers: {targets: [{id: m, provider: mock}]}\n", "utf-8"
+    )
+
+    def warned() -> bool:
+        found = told(farthing("policy", "check", "--policy", "policy-config.prod.yaml", "--json"))["findings"]
+        return any("this machine is development" in row["message"] for row in found)
+
+    for name in ("APP_ENV", "CI", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    assert warned()
+    monkeypatch.setenv("FARTHING_ENV", "production")
+    assert not warned()

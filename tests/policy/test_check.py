@@ -14,7 +14,9 @@ from farthing.policy.rules import (
     Group,
     Otherwise,
     Policy,
+    Route,
     Target,
+    Threshold,
     Unpriced,
     Wallet,
 )
@@ -301,15 +303,14 @@ class TestWallets:
 
     def test_a_wallet_that_no_file_declares(self) -> None:
         policy = a_policy(Environment(name="production"), groups=(self.GROUP,))
-        (found,) = said(policy)
-        assert "no file declares the wallet team, so its balance is 0 until it is credited" in found
+        unowned, unknown = said(policy)
+        assert "no file declares the wallet team, so its balance is 0 until it is credited" in unknown
+        assert "error wallets.team: pays for production and has no owner" in unowned
 
     def test_a_wallet_of_production_without_an_owner(self) -> None:
         wallet = Wallet(team_id="team")
         policy = a_policy(Environment(name="production"), groups=(self.GROUP,), wallets=(wallet,))
-        assert said(policy) == [
-            "warning wallets.team: pays for production and has no owner; add  owner: NAME"
-        ]
+        assert said(policy) == ["error wallets.team: pays for production and has no owner; add  owner: NAME"]
 
     def test_a_wallet_that_two_environments_share(self) -> None:
         policy = a_policy(
@@ -329,3 +330,78 @@ class TestWallets:
         policy = a_policy(Environment(name="development"), Environment(name="production"), targets=targets)
         (found,) = said(policy)
         assert "development and production use the same provider key, KEY" in found
+
+    def test_two_variables_that_hold_one_provider_key(self) -> None:
+        targets = [
+            Target(id=name, provider="openai", secret_env=f"KEY_{name[:3].upper()}", environments=(name,))
+            for name in ("development", "production")
+        ]
+        policy = a_policy(Environment(name="development"), Environment(name="production"), targets=targets)
+        (found,) = said(policy, {"KEY_DEV": "sk-same", "KEY_PRO": "sk-same"})
+        assert "development and production use the same provider key, KEY_DEV and KEY_PRO" in found
+        assert "sk-same" not in found
+        assert said(policy, {"KEY_DEV": "sk-one", "KEY_PRO": "sk-two"}) == []
+
+    def test_a_key_that_stands_in_the_file(self) -> None:
+        group = Group(name="try", environment="development", key_sha256=b"hash", key_in_clear_text=True)
+        (found,) = said(a_policy(Environment(name="development"), groups=(group,)))
+        assert found.startswith(
+            "warning consumer_groups.try.api_key: the key stands in the file in clear text"
+        )
+
+
+class TestCare:
+    def test_a_budget_of_production_without_an_owner(self) -> None:
+        unowned = a_budget("prod", match={"environment": ("prod*",)})
+        (found,) = said(a_policy(Environment(name="production"), budgets=(ALL, unowned)))
+        assert found == (
+            "error budgets.prod: limits production and has no owner to ask when it is spent; add  owner: NAME"
+        )
+        owned = msgspec.structs.replace(unowned, owner="ana")
+        assert said(a_policy(Environment(name="production"), budgets=(ALL, owned))) == []
+
+    def test_percentages_that_apply_to_nothing(self) -> None:
+        halves = (Threshold(percent=50),)
+        environment = Environment(name="development", thresholds=halves)
+        group = Group(name="try", environment="development", wallet="team", thresholds=halves)
+        bare = Wallet(team_id="team")
+        found = [
+            line
+            for line in said(a_policy(environment, groups=(group,), wallets=(bare,), budgets=()))
+            if "percentages" in line
+        ]
+        assert [line.partition(":")[0] for line in found] == [
+            "warning budget_alerts",
+            "warning consumer_groups.try.budget_alerts",
+        ]
+        allocated = msgspec.structs.replace(bare, allocation_nanodollars=1)
+        for policy in (
+            a_policy(environment, groups=(group,), wallets=(allocated,), budgets=()),
+            a_policy(environment, groups=(group,), wallets=(bare,), budgets=(ALL,)),
+        ):
+            assert not any("percentages" in line for line in said(policy))
+
+    def test_a_rule_of_routing_that_no_call_reaches_or_matches(self) -> None:
+        routes = (
+            Route(name="rules.0", match={"environment": ("develpment",)}),
+            Route(name="rules.1"),
+            Route(name="rules.2", match={"feature": ("search",)}),
+        )
+        policy = msgspec.structs.replace(a_policy(Environment(name="development")), routes=routes)
+        assert said(policy) == [
+            "error rules.0.match.environment: matches nothing: there is no environment develpment; "
+            "did you mean development?",
+            "warning rules.2: no call comes so far: rules.1 before it takes every call; "
+            "put the rule for all calls last",
+        ]
+
+    @pytest.mark.parametrize("here", ["development", "production", None])
+    def test_a_policy_of_production_on_a_laptop(self, here: str | None) -> None:
+        alone, both = (
+            a_policy(Environment(name="production")),
+            a_policy(Environment(name="development"), Environment(name="production")),
+        )
+        found = check_policy(alone, PRICES, process_environment=here)
+        assert bool(found) == (here == "development")
+        assert all("this machine is development" in finding.message for finding in found)
+        assert check_policy(both, PRICES, process_environment=here) == ()

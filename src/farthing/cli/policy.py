@@ -1,7 +1,7 @@
 """The policy: check what it says, and the schema it must follow."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -22,11 +22,15 @@ _STYLES = {"error": "red", "warning": "yellow"}
 
 
 @command(app, "check", example="farthing policy check --policy farthing.yaml")
-def check(policy: options.Policies = None, as_json: options.AsJson = False) -> None:
+def check(
+    policy: options.Policies = None,
+    strict: Annotated[bool, typer.Option(help="Exit 1 on warnings too.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
     """Check what the policy means, not only how it is written; exit 1 on errors."""
     loaded = read_policy(policy)
     found = findings(loaded)
-    errors = sum(finding.severity == "error" for finding in found)
+    errors = sum(strict or finding.severity == "error" for finding in found)
     if as_json:
         told = [{"severity": str(row.severity), "where": row.where, "message": row.message, "fix": row.fix}
                 for row in found]  # fmt: skip
@@ -60,10 +64,12 @@ command(app, "explain", example="farthing policy explain --environment developme
 
 def findings(loaded: "Loaded") -> "list[Finding]":
     """What there is to say about a policy, the worst first."""
+    from farthing.config.surroundings import environment_of_process
     from farthing.policy.check import check_policy
 
     order = {"error": 0, "warning": 1}
-    found = check_policy(loaded.policy, read_prices(loaded), secrets=os.environ)
+    here, _ = environment_of_process(os.environ, ("development", "staging", "ci", "production"))
+    found = check_policy(loaded.policy, read_prices(loaded), secrets=os.environ, process_environment=here)
     return sorted(found, key=lambda finding: (order.get(finding.severity, 2), finding.where))
 
 

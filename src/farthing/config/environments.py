@@ -148,6 +148,7 @@ class Environments:
                         wallet=section.wallet_team_id,
                         key_sha256=digest,
                         key_env=section.api_key_ref.env if section.api_key_ref else None,
+                        key_in_clear_text=section.api_key is not None,
                         limits=section.limits,
                         thresholds=thresholds,
                         at_limit=None if thresholds is None or said else _manner(thresholds),

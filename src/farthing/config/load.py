@@ -160,6 +160,6 @@ def _digest(policy: Policy, prices: Mapping[str, Override]) -> str:
     rules = replace(
         policy,
         budgets=tuple(sorted(policy.budgets, key=lambda budget: budget.name)),
-        groups=tuple(replace(group, key_sha256=None) for group in policy.groups),
+        groups=tuple(replace(group, key_sha256=None, key_in_clear_text=False) for group in policy.groups),
     )
     return hashlib.sha256(msgspec.json.encode([rules, prices], order="sorted")).hexdigest()[:16]

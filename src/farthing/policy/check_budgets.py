@@ -18,7 +18,6 @@ def budget_findings(policy: Policy) -> Iterator[Finding]:
         yield from _slip_findings(budget, policy)
     yield from _limit_findings(policy)
     yield from _wallet_findings(policy)
-    yield from _shared_secret_findings(policy)
     if not policy.cost_tracked:
         yield warning(
             "cost_tracking.enabled",
@@ -128,29 +127,10 @@ def _wallet_findings(policy: Policy) -> Iterator[Finding]:
                 f"no file declares the wallet {group.wallet}, so its balance is 0 until it is credited",
                 f"did you mean {meant}?" if meant else "declare it under wallets",
             )
-        elif group.environment == PRODUCTION and declared[group.wallet].owner is None:
-            yield warning(
-                f"wallets.{group.wallet}", "pays for production and has no owner", "add  owner: NAME"
-            )
     for wallet, found in environments.items():
         if len(found) > 1:
             yield warning(
                 f"wallets.{wallet}",
                 f"is shared by {' and '.join(sorted(found))}, so one can use up the money of the other",
                 "give each environment a wallet of its own",
-            )
-
-
-def _shared_secret_findings(policy: Policy) -> Iterator[Finding]:
-    """Targets made for one environment show that keys were meant to be kept apart."""
-    users: dict[str, set[str]] = {}
-    for target in policy.targets:
-        if target.secret_env is not None:
-            users.setdefault(target.secret_env, set()).update(target.environments)
-    for secret, found in users.items():
-        if len(found) > 1:
-            yield warning(
-                "providers.targets",
-                f"{' and '.join(sorted(found))} use the same provider key, {secret}",
-                "make a key for each environment, so that one can be revoked without the other",
             )

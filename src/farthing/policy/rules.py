@@ -261,6 +261,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     key_sha256: hash of the key that the file names; the key itself is never kept.
     key_env: name of the environment variable that holds the key.
+    key_in_clear_text: the file itself holds it.
     limits: what its calls must keep besides the limits of the environment.
     thresholds: take the place of the environment's; None leaves those.
     at_limit: what these thresholds make of the environment's own; None leaves it.
@@ -271,6 +272,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     wallet: str | None = None
     key_sha256: bytes | None = None
     key_env: str | None = None
+    key_in_clear_text: bool = False
     limits: tuple[Limit, ...] = ()
     thresholds: tuple[Threshold, ...] | None = None
     at_limit: AtLimit | None = None
