@@ -42,7 +42,7 @@ def test_keys_that_people_made_are_left_alone(folder: Path) -> None:
     loaded = read_policy([_policy(folder, "  development: {}\n")])
     store = open_store("memory://")
     for label in ("alice", "tryout"):
-        create_key(store, loaded.policy, environment="development", label=label, at_us=NOW_US)
+        create_key(store, loaded.policy, environment="development", label=label, by="ana", at_us=NOW_US)
 
     make_trial(store, loaded, at_us=NOW_US, options="")
 

@@ -87,7 +87,7 @@ def make_keys(policy: Path, ledger: Path, environment: str, *labels: str) -> lis
     store = SqliteStore(ledger)
     try:
         return [
-            create_key(store, rules, environment=environment, label=label, at_us=clock())[0]
+            create_key(store, rules, environment=environment, label=label, by="ana", at_us=clock())[0]
             for label in labels
         ]
     finally:

@@ -37,8 +37,8 @@ def test_a_key_in_use_stays_known_while_the_ledger_is_away_and_can_be_revoked_af
 ) -> None:
     monkeypatch.setattr(under_test, "REFRESH_SECONDS", 0.01)
     store, policy, clock = _SometimesAway(ledger), a_policy(), Clock()
-    used, row = create_key(store, policy, environment="development", label="alice", at_us=clock())
-    unused, _ = create_key(store, policy, environment="development", label="bob", at_us=clock())
+    used, row = create_key(store, policy, environment="development", label="alice", by="ana", at_us=clock())
+    unused, _ = create_key(store, policy, environment="development", label="bob", by="ana", at_us=clock())
 
     async def run() -> None:
         known = Identities(store, policy, clock)
@@ -50,7 +50,7 @@ def test_a_key_in_use_stays_known_while_the_ledger_is_away_and_can_be_revoked_af
         with pytest.raises(LedgerUnavailable):
             await known.find(unused)
         store.away = False
-        store.revoke_key(row.key_id, clock())
+        store.revoke_key(row.key_id, clock(), by="ana")
         async with asyncio.timeout(10):
             while await known.find(used) is not None:
                 await asyncio.sleep(0.01)

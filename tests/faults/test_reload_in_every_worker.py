@@ -61,7 +61,14 @@ def test_every_worker_takes_over_at_a_signal_or_a_request_and_no_call_is_lost(
     write("gpt-4o-mini")
     store = open_store(str(ledger))
     key, _ = create_key(
-        store, a_policy(), environment="development", label="alice", group=None, developer=None, at_us=1
+        store,
+        a_policy(),
+        environment="development",
+        label="alice",
+        group=None,
+        developer=None,
+        by="ana",
+        at_us=1,
     )
     store.close()
     stop, statuses = threading.Event(), []

@@ -53,7 +53,7 @@ def test_an_error_says_what_is_wrong_in_the_shape_of_all_others(
     ("credential", "said"),
     [
         ("sk-proj-of-a-provider", "no key of farthing's"),
-        ("fa-of-the-admin", "admin token, which calls no model"),
+        ("fa-of-the-admin", "token of /api, which calls no model"),
         ("fk-development-cut", "mistyped or cut off"),
     ],
 )

@@ -527,29 +527,29 @@ def a_key(key_id: str, label: str, environment: str = "development") -> KeyRow:
 
 
 def test_a_key_is_found_by_its_hash(store: Store) -> None:
-    store.add_key(a_key("k1", "alice"))
+    store.add_key(a_key("k1", "alice"), by="ana")
 
     assert store.key_by_hash(a_key("k1", "alice").sha256) == a_key("k1", "alice")
     assert store.key_by_hash(b"x" * 32) is None
 
 
 def test_a_label_is_taken_once_in_each_environment(store: Store) -> None:
-    store.add_key(a_key("k1", "alice"))
-    store.add_key(a_key("k2", "alice", "production"))
+    store.add_key(a_key("k1", "alice"), by="ana")
+    store.add_key(a_key("k2", "alice", "production"), by="ana")
 
     with pytest.raises(ValueError, match="alice"):
-        store.add_key(a_key("k3", "alice"))
+        store.add_key(a_key("k3", "alice"), by="ana")
 
     kept = store.keys()
     assert [key.key_id for key in kept] == ["k1", "k2"]
 
 
 def test_a_key_is_revoked_once(store: Store) -> None:
-    store.add_key(a_key("k1", "alice"))
+    store.add_key(a_key("k1", "alice"), by="ana")
 
-    assert store.revoke_key("k1", NOON_US)
-    assert not store.revoke_key("k1", NOON_US + 1)
-    assert not store.revoke_key("k9", NOON_US)
+    assert store.revoke_key("k1", NOON_US, by="ana")
+    assert not store.revoke_key("k1", NOON_US + 1, by="ana")
+    assert not store.revoke_key("k9", NOON_US, by="ana")
     (kept,) = store.keys()
     assert kept.revoked_at_us == NOON_US
 

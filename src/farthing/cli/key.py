@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from farthing.cli import options, screen
+from farthing.cli.author import By, author
 from farthing.cli.door import ANSWER_IS_NO, CommandError, command, noun
 from farthing.cli.opening import did_you_mean, open_ledger, read_policy
 from farthing.ledger.entries import KeyRow
@@ -21,6 +22,7 @@ def create(
     developer: Annotated[
         str | None, typer.Option(help="Developer it counts for; default: the label.")
     ] = None,
+    by: By = None,
     policy: options.Policies = None,
     ledger: options.Ledger = None,
     as_json: options.AsJson = False,
@@ -33,7 +35,7 @@ def create(
         try:
             secret, row = create_key(
                 store, rules, environment=environment, label=label, group=group, developer=developer,
-                at_us=time.time_ns() // 1_000,
+                by=author(by), at_us=time.time_ns() // 1_000,
             )  # fmt: skip
         except BadLabel as error:
             raise CommandError(str(error), fix="choose a name such as alice or search-service") from error
@@ -102,6 +104,7 @@ def revoke(
     environment: Annotated[
         str | None, typer.Option(help="Environment, where a label is used in several.")
     ] = None,
+    by: By = None,
     policy: options.Policies = None,
     ledger: options.Ledger = None,
     as_json: options.AsJson = False,
@@ -109,7 +112,7 @@ def revoke(
     """Revoke a key. It stops working within a second, everywhere; its calls stay in the ledger."""
     with open_ledger(ledger, policy) as store:
         row = _the_key(key, environment, store.keys())
-        revoked = store.revoke_key(row.key_id, time.time_ns() // 1_000)
+        revoked = store.revoke_key(row.key_id, time.time_ns() // 1_000, by=author(by))
     if not revoked:
         raise CommandError(f"key {row.label} of {row.environment} was revoked before", exit_code=ANSWER_IS_NO)
     if as_json:

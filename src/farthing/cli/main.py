@@ -9,6 +9,7 @@ import typer
 from farthing import __version__
 from farthing.cli import (
     alert,
+    audit,
     budget,
     doctor,
     estimate,
@@ -21,6 +22,7 @@ from farthing.cli import (
     serve,
     spend,
     stop,
+    token,
     wallet,
 )
 from farthing.cli.door import CommandLine
@@ -53,7 +55,8 @@ def options(
 
 
 MODULES = (
-    init, serve, doctor, estimate, spend, report, key, budget, wallet, alert, price, policy, ledger, stop,
+    init, serve, doctor, estimate, spend, report, key, token, budget, wallet, alert, price, policy, ledger,
+    stop, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)

@@ -165,7 +165,9 @@ def _gateway(folder: Path, provider_url: str) -> Iterator[Patient]:
     policy.write_text(POLICY % provider_url, encoding="utf-8")
     with open_ledger(str(ledger), [policy], make=True) as store:
         rules = read_policy([policy]).policy
-        key, _ = create_key(store, rules, environment="proof", label="doctor", at_us=time.time_ns() // 1_000)
+        key, _ = create_key(
+            store, rules, environment="proof", label="doctor", by="doctor", at_us=time.time_ns() // 1_000
+        )
     began = time.monotonic_ns()
     arguments = ["serve", "--policy", str(policy), "--ledger", str(ledger), "--port", "0", "--json"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FARTHING_")}

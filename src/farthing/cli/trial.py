@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from farthing.cli.author import author
 from farthing.cli.opening import read_prices
 from farthing.cli.program import program
 
@@ -46,7 +47,7 @@ def make_trial(store: "Store", loaded: "Loaded", *, at_us: int, options: str) ->
     rows = store.keys()
     for row in rows:
         if row.label == LABEL and row.environment in names:
-            store.revoke_key(row.key_id, at_us)
+            store.revoke_key(row.key_id, at_us, by=author(None))
     keys = tuple(
         TrialKey(
             environment=name,
@@ -61,7 +62,7 @@ def make_trial(store: "Store", loaded: "Loaded", *, at_us: int, options: str) ->
 def _key(store: "Store", policy: "Policy", environment: str, at_us: int) -> str:
     from farthing.gateway.key_admin import create_key
 
-    secret, _ = create_key(store, policy, environment=environment, label=LABEL, at_us=at_us)
+    secret, _ = create_key(store, policy, environment=environment, label=LABEL, by=author(None), at_us=at_us)
     return secret
 
 

@@ -1,47 +1,45 @@
 """The governance API under /api: calls, budgets, spend, holds, keys. FastAPI, loaded at first use."""
 
 import asyncio
-import hashlib
 import hmac
-import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from farthing.config.build import Running
-from farthing.domain.call import Identity
+from farthing.domain.errors import LedgerUnavailable
+from farthing.domain.role import Role
 from farthing.gateway.asgi import Receive, Scope, Send, send_whole
 from farthing.gateway.headers import TwoCredentials, read_headers
 from farthing.gateway.identities import Identities
-from farthing.gateway.keys import ADMIN_PREFIX
+from farthing.gateway.keys import ADMIN_PREFIX, sha256_of
 from farthing.gateway.refusals import reject
 from farthing.gateway.reloading import Reloader
+from farthing.gateway.token_admin import ADMIN, FIRST, first_token
 from farthing.ledger.store import Store
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from farthing.gateway.api_asking import Asker
+
 Elsewhere = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_TOKEN_FACT = "admin_token_sha256"  # noqa: S105 - the name under which its hash is kept
 
+def admin_sha256(store: Store, given: str | None) -> tuple[bytes | None, str | None]:
+    """The hash of FARTHING_ADMIN_TOKEN, and a token that was made just now because nobody governs yet.
 
-def admin_sha256(store: Store, given: str | None) -> tuple[str, str | None]:
-    """The hash of the admin token in force, and the token itself where it was made just now.
-
-    given: the token of FARTHING_ADMIN_TOKEN, which wins; without it one is made at the first start.
+    given: the token of FARTHING_ADMIN_TOKEN; it stands in for the one that is made at the first start.
     """
     if given:
-        return sha256_text(given), None
-    made = f"{ADMIN_PREFIX}-{secrets.token_urlsafe(32)}"
-    kept = store.remember(_TOKEN_FACT, sha256_text(made))
-    return kept, made if kept == sha256_text(made) else None
+        return sha256_of(given), None
+    return None, first_token(store, at_us=time.time_ns() // 1_000)
 
 
 class AdminApi:
     """Checks who asks before anything of /api is served.
 
-    The admin token sees and does everything here; a call key sees only its own calls and spend.
-
+    admin_sha256: of FARTHING_ADMIN_TOKEN, where that is set.
     elsewhere: answers paths under /api that are not ours; Ollama's /api/chat is one.
     """
 
@@ -49,7 +47,7 @@ class AdminApi:
         self,
         running: Running,
         *,
-        admin_sha256: str,
+        admin_sha256: bytes | None,
         identities: Identities,
         reloader: Reloader,
         elsewhere: Elsewhere,
@@ -62,31 +60,52 @@ class AdminApi:
         self._app: FastAPI | None = None
         self._loading = asyncio.Lock()
 
-    def is_admin(self, scope: Scope) -> bool:
-        """Whether the request carries the admin token."""
+    async def has_token(self, scope: Scope) -> bool:
+        """Whether the request carries a token of any role."""
         credential = _credential(scope)
-        return credential is not None and hmac.compare_digest(sha256_text(credential), self._admin_sha256)
+        return credential is not None and await self._holder(credential) is not None
+
+    async def _holder(self, credential: str) -> tuple[str, Role] | None:
+        """The name and role of the token that a credential is, if it is one."""
+        sha256 = sha256_of(credential)
+        if self._admin_sha256 is not None and hmac.compare_digest(sha256, self._admin_sha256):
+            return ADMIN, Role.ADMIN
+        if not credential.startswith(f"{ADMIN_PREFIX}-"):
+            return None
+        row = await asyncio.to_thread(self._running.store.token_by_hash, sha256)
+        if row is None or not row.is_good(self._running.clock()):
+            return None
+        if row.token_id == FIRST and self._admin_sha256 is not None:
+            return None  # FARTHING_ADMIN_TOKEN stands in for it
+        return row.name, row.role
+
+    async def _asker(self, credential: str) -> "Asker | None":
+        from farthing.gateway.api_asking import Asker
+
+        holder = await self._holder(credential)
+        if holder is not None:
+            return Asker(name=holder[0], role=holder[1])
+        identity = await self.identities.find(credential)
+        if identity is None:
+            return None
+        name = identity.developer or identity.key or "unknown"
+        return Asker(name=name, role=Role.DEVELOPER, identity=identity)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request under /api."""
-        if scope["path"] not in ("/api/docs", "/api/openapi.json"):
-            identity: Identity | None = None
-            admin = self.is_admin(scope)
-            if not admin:
-                credential = _credential(scope)
-                identity = await self.identities.find(credential) if credential else None
-                if identity is None:
-                    rejection = reject(
-                        "openai",
-                        401,
-                        "/api needs the admin token, or a call key for its own calls",
-                        code="invalid_key",
-                    )
-                    await send_whole(send, rejection.status, rejection.headers, rejection.body)
-                    return
-            scope["farthing.admin"] = admin
-            scope["farthing.identity"] = identity
         app = self._app or await self._load()
+        if scope["path"] not in ("/api/docs", "/api/openapi.json"):
+            credential = _credential(scope)
+            try:
+                who = await self._asker(credential) if credential else None
+            except LedgerUnavailable as error:
+                await _tell(send, 503, f"the ledger cannot say who asks: {error}", "ledger_unavailable")
+                return
+            if who is None:
+                message = "/api needs a token, or a call key for its own calls"
+                await _tell(send, 401, message, "invalid_key")
+                return
+            scope["farthing.asker"] = who
         await app(scope, receive, send)
 
     async def _load(self) -> "FastAPI":
@@ -111,6 +130,6 @@ def _credential(scope: Scope) -> str | None:
         return None
 
 
-def sha256_text(text: str) -> str:
-    """The hash under which a token is kept."""
-    return hashlib.sha256(text.encode()).hexdigest()
+async def _tell(send: Send, status: int, message: str, code: str) -> None:
+    rejection = reject("openai", status, message, code=code)
+    await send_whole(send, rejection.status, rejection.headers, rejection.body)

@@ -10,7 +10,7 @@ from farthing.config.build import Running
 from farthing.domain.call import Identity
 from farthing.domain.labels import told_by
 from farthing.domain.outcome import BadOutcome, RecordedOutcome, check_outcome, value_given
-from farthing.gateway.api_asking import Asker, Json, Who
+from farthing.gateway.api_asking import Anyone, Asker, Json, Teller, Who
 from farthing.gateway.headers import label_text
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.reports.outcomes import outcome_cost_json, outcome_costs, outcome_json
@@ -36,7 +36,7 @@ class NewOutcome(BaseModel):
 def add_outcomes(app: FastAPI, running: Running) -> None:
     """Add the routes."""
 
-    @app.post("/api/outcomes", status_code=201)
+    @app.post("/api/outcomes", status_code=201, dependencies=[Teller])
     def record(asked: NewOutcome, who: Who, response: Response) -> Json:
         """Keep an outcome of the one whose key this is. The same id is kept once: 201, then 200."""
         whose = _whose(who, asked, running)
@@ -60,7 +60,7 @@ def add_outcomes(app: FastAPI, running: Running) -> None:
         response.status_code = 201 if is_first else 200
         return outcome_json(kept)
 
-    @app.get("/api/outcomes")
+    @app.get("/api/outcomes", dependencies=[Anyone])
     def list_outcomes(
         request: Request,
         who: Who,
@@ -76,8 +76,8 @@ def add_outcomes(app: FastAPI, running: Running) -> None:
         given = request.query_params.items()
         wanted = WantedOutcomes(
             name=name,
-            environment=environment if who.admin else who.environment,
-            key=None if who.admin else who.key,
+            environment=environment if who.sees_all else who.environment,
+            key=None if who.sees_all else who.key,
             run=run,
             labels={what[6:]: value for what, value in given if what.startswith("label.")},
             since_us=since_us,
@@ -88,7 +88,7 @@ def add_outcomes(app: FastAPI, running: Running) -> None:
         following = rows[-1].number if len(rows) == limit else None
         return {"outcomes": [outcome_json(row) for row in rows], "next_cursor": following}
 
-    @app.get("/api/outcomes/costs")
+    @app.get("/api/outcomes/costs", dependencies=[Anyone])
     def costs(
         who: Who,
         by: Annotated[list[str] | None, Query()] = None,

@@ -2,14 +2,14 @@
 
 from fastapi import FastAPI, Response
 
-from farthing.gateway.api_asking import Admin, Json
+from farthing.gateway.api_asking import Admin, Json, Viewer
 from farthing.gateway.reloading import Reloader
 
 
 def add_policy(app: FastAPI, reloader: Reloader) -> None:
     """Add the routes."""
 
-    @app.get("/api/policy", dependencies=[Admin])
+    @app.get("/api/policy", dependencies=[Viewer])
     def policy() -> Json:
         """The policy in force: its digest and files, and under `refused` what is wrong with changed ones."""
         return reloader.standing()

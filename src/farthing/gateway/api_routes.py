@@ -6,18 +6,18 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from farthing import __version__
 from farthing.config.build import Running
 from farthing.gateway.api_alerts import add_alerts
-from farthing.gateway.api_asking import Admin, Json, Who
+from farthing.gateway.api_asking import ROLES, Anyone, Json, Viewer, Who, tell_roles
+from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
+from farthing.gateway.api_people import add_people
 from farthing.gateway.api_policy import add_policy
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.api_wallets import add_wallets
-from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 from farthing.gateway.refusals import reject
 from farthing.gateway.reloading import Reloader
 from farthing.reports.budgets import balance_json, hold_json, in_order
@@ -25,15 +25,6 @@ from farthing.reports.calls import call_json
 from farthing.reports.spend import check_dimensions, complete_spend, spend_json
 
 CALLS_MAX = 1_000
-
-
-class NewKey(BaseModel):
-    """A key to create."""
-
-    environment: str
-    label: str
-    group: str | None = None
-    developer: str | None = None
 
 
 def no_unknown_parameter(request: Request) -> None:
@@ -67,12 +58,15 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
 
     _add_calls(app, running)
     _add_money(app, running)
-    _add_keys(app, running)
+    add_keys(app, running)
+    add_people(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
     add_wallets(app, running)
     add_alerts(app, running)
     add_policy(app, reloader)
+
+    tell_roles(app)
 
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
@@ -82,7 +76,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
 
 
 def _add_calls(app: FastAPI, running: Running) -> None:
-    @app.get("/api/calls")
+    @app.get("/api/calls", dependencies=[Anyone])
     def list_calls(
         request: Request,
         who: Who,
@@ -93,7 +87,7 @@ def _add_calls(app: FastAPI, running: Running) -> None:
         request_id: str | None = None,
     ) -> Json:
         """Calls, newest first. Any `label.NAME=value` in the query filters by that label."""
-        if not who.admin:
+        if not who.sees_all:
             environment = who.environment
         labels = {
             name[6:]: value for name, value in request.query_params.items() if name.startswith("label.")
@@ -104,18 +98,18 @@ def _add_calls(app: FastAPI, running: Running) -> None:
             outcome=outcome,
             environment=environment,
             labels=labels or None,
-            key=None if who.admin else who.key,
+            key=None if who.sees_all else who.key,
             request_id=request_id,
         )
         following = f"{rows[-1].at_us}:{rows[-1].call_id}" if len(rows) == limit else None
         return {"calls": [call_json(row) for row in rows], "next_cursor": following}
 
-    @app.get("/api/calls/{call_id}")
+    @app.get("/api/calls/{call_id}", dependencies=[Anyone])
     def one_call(call_id: str, who: Who) -> Json:
         """One call, with its correction where it has one."""
         row = running.store.entry(call_id)
         own = row is not None and (
-            who.admin or (row.facts.environment, row.facts.key) == (who.environment, who.key)
+            who.sees_all or (row.facts.environment, row.facts.key) == (who.environment, who.key)
         )
         if row is None or not own:
             raise HTTPException(404, f"no call {call_id} on this ledger; calls in flight are at /api/holds")
@@ -123,20 +117,20 @@ def _add_calls(app: FastAPI, running: Running) -> None:
 
 
 def _add_money(app: FastAPI, running: Running) -> None:
-    @app.get("/api/budgets", dependencies=[Admin])
+    @app.get("/api/budgets", dependencies=[Viewer])
     def budgets(budget: str | None = None, *, current: bool = True) -> Json:
         """Accounts of every budget, or of one; only current windows unless told otherwise."""
         now_us = running.clock()
         rows = running.store.balances(budget=budget, current_at_us=now_us if current else None, at_us=now_us)
         return {"budgets": [balance_json(row) for row in in_order(rows)]}
 
-    @app.get("/api/holds", dependencies=[Admin])
+    @app.get("/api/holds", dependencies=[Viewer])
     def holds() -> Json:
         """Calls in flight and what they hold, oldest first."""
         now = running.clock()
         return {"holds": [hold_json(row, now_us=now) for row in running.store.open_holds()]}
 
-    @app.get("/api/spend")
+    @app.get("/api/spend", dependencies=[Anyone])
     def spend(
         who: Who,
         by: Annotated[list[str] | None, Query()] = None,
@@ -144,7 +138,7 @@ def _add_money(app: FastAPI, running: Running) -> None:
         until_us: int | None = None,
     ) -> Json:
         """Spend by environment, key, model, provider, group, developer, run, hour or label:NAME."""
-        where = None if who.admin else {"environment": who.environment or "", "key": who.key or ""}
+        where = None if who.sees_all else {"environment": who.environment or "", "key": who.key or ""}
         try:
             rows = complete_spend(
                 running.store,
@@ -156,41 +150,6 @@ def _add_money(app: FastAPI, running: Running) -> None:
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         return {"spend": [spend_json(row) for row in rows]}
-
-
-def _add_keys(app: FastAPI, running: Running) -> None:
-    @app.get("/api/keys", dependencies=[Admin])
-    def keys() -> Json:
-        """Keys without their secrets."""
-        return {
-            "keys": [key_json(row) for row in running.store.keys()]  # noqa: SIM118 - a store is no dictionary
-        }
-
-    @app.post("/api/keys", status_code=201, dependencies=[Admin])
-    def new_key(asked: NewKey) -> Json:
-        """Create a key; the answer is the only place where its secret is ever shown."""
-        try:
-            secret, row = create_key(
-                running.store,
-                running.policy,
-                environment=asked.environment,
-                label=asked.label,
-                group=asked.group,
-                developer=asked.developer,
-                at_us=running.clock(),
-            )
-        except (BadLabel, UnknownEnvironment) as error:
-            raise HTTPException(400, str(error)) from error
-        except KeyTaken as error:
-            raise HTTPException(409, str(error)) from error
-        return {**key_json(row), "key": secret}
-
-    @app.delete("/api/keys/{key_id}", dependencies=[Admin])
-    def revoke(key_id: str) -> Json:
-        """Revoke a key; it stops working within a second, everywhere."""
-        if not running.store.revoke_key(key_id, running.clock()):
-            raise HTTPException(404, f"no key {key_id} that is not revoked already")
-        return {"revoked": key_id}
 
 
 async def _tell_refused(_: Request, error: Exception) -> Response:
@@ -229,10 +188,10 @@ table {{ border-collapse: collapse; width: 100% }}
 td, th {{ border-bottom: 1px solid #ccc; padding: .5rem; text-align: left; vertical-align: top }}
 </style>
 <h1>farthing API {version}</h1>
-<p>Send <code>Authorization: Bearer</code> with the admin token, or with a call key for its own calls.
+<p>Send <code>Authorization: Bearer</code> with a token, or with a call key for its own calls.
 The machine-readable description is at <a href=/api/openapi.json>/api/openapi.json</a>.</p>
 <table>
-<tr><th>Method<th>Path<th>What it does<th>Parameters</tr>
+<tr><th>Method<th>Path<th>What it does<th>Parameters<th>Who may</tr>
 {rows}
 </table>
 </html>
@@ -250,6 +209,7 @@ def _docs_page(schema: Json) -> str:
                 f"<code>{html.escape(path)}</code>",
                 html.escape(operation.get("description", "")),
                 html.escape(named),
+                html.escape(", ".join(operation[ROLES])),
             )
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return _PAGE.format(version=html.escape(__version__), rows="\n".join(rows))

@@ -8,12 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from farthing.config.build import Running
 from farthing.domain.money import BadAmount, nanodollars_from
 from farthing.engine.raises import BadRaise, OtherRaise, UnknownWallet, credit
-from farthing.gateway.api_asking import Admin, Json
+from farthing.gateway.api_asking import Admin, Json, Viewer, Who
 from farthing.ledger.store import BatchPoisoned
 from farthing.reports.raises import raise_json
 from farthing.reports.wallets import WalletStanding, wallet_history_json, wallet_json, wallet_standings
-
-BY_ADMIN = "admin"
 
 
 class NewCredit(BaseModel):
@@ -40,19 +38,19 @@ def add_wallets(app: FastAPI, running: Running) -> None:
                 return row
         raise HTTPException(404, _no_wallet(team, tuple(row.wallet.team_id for row in rows)))
 
-    @app.get("/api/wallets", dependencies=[Admin])
+    @app.get("/api/wallets", dependencies=[Viewer])
     def wallets() -> Json:
         """Every wallet in its current window."""
         rows = wallet_standings(running.policy, running.store, running.clock())
         return {"wallets": [wallet_json(row) for row in rows]}
 
-    @app.get("/api/wallets/{team}", dependencies=[Admin])
+    @app.get("/api/wallets/{team}", dependencies=[Viewer])
     def wallet(team: str) -> Json:
         """One wallet with its windows and every credit, newest first."""
         return wallet_history_json(standing_of(team), running.store, running.clock())
 
     @app.post("/api/wallets/{team}/credits", status_code=201, dependencies=[Admin])
-    def put_in(team: str, asked: NewCredit) -> Json:
+    def put_in(team: str, asked: NewCredit, who: Who) -> Json:
         """Put money into a wallet, for every process on this ledger; who was refused sees it in a second."""
         try:
             amount = nanodollars_from(asked.amount)
@@ -61,7 +59,7 @@ def add_wallets(app: FastAPI, running: Running) -> None:
                 running.policy,
                 team,
                 amount_nanodollars=-amount if asked.take_out else amount,
-                by=BY_ADMIN,
+                by=who.name,
                 reason=asked.reason,
                 at_us=running.clock(),
                 credit_id=asked.credit_id,

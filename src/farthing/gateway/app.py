@@ -46,7 +46,7 @@ class Gateway:
         self,
         running: Running,
         *,
-        admin_sha256: str,
+        admin_sha256: bytes | None,
         simulator_url: str | None = None,
         worker: int = 0,
         limits: Limits | None = None,
@@ -158,9 +158,9 @@ class Gateway:
         await send_whole(send, 200 if ready else 503, [_JSON], msgspec.json.encode(told))
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
-        if not self._metrics_open and not self._api.is_admin(scope):
+        if not self._metrics_open and not await self._api.has_token(scope):
             rejection = reject(
-                "openai", 401, "metrics need the admin token when the gateway listens off loopback"
+                "openai", 401, "metrics need a token when the gateway listens off loopback"
             )
             await send_whole(send, rejection.status, rejection.headers, rejection.body)
             return

@@ -32,6 +32,7 @@ def create_key(
     *,
     environment: str,
     label: str,
+    by: str,
     at_us: int,
     group: str | None = None,
     developer: str | None = None,
@@ -64,7 +65,7 @@ def create_key(
         developer=developer,
     )
     try:
-        store.add_key(row)
+        store.add_key(row, by=by)
     except ValueError as error:
         raise KeyTaken(f"environment {environment!r} already has a key labelled {label!r}") from error
     return secret, row

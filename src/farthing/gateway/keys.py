@@ -27,7 +27,7 @@ def is_well_formed(key: str) -> bool:
 def unknown_key(credential: str) -> str:
     """Say of a credential that opens nothing what it looks like, without showing it."""
     if credential.startswith(f"{ADMIN_PREFIX}-"):
-        return "this looks like the admin token, which calls no model"
+        return "this looks like a token of /api, which calls no model"
     if not credential.startswith(f"{PREFIX}-"):
         return f"this is no key of farthing's, which begin with {PREFIX}-, and no group of the policy has it"
     if not is_well_formed(credential):

@@ -13,6 +13,7 @@ import msgspec
 from farthing.domain.alert import Alert
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
+from farthing.ledger.auditing import raise_act, resume_act, stop_act
 from farthing.ledger.booking import (
     accounts_of,
     apply_batch,
@@ -27,12 +28,12 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     Hold,
-    KeyRow,
     OpenHold,
     Operation,
     Owner,
 )
 from farthing.ledger.forgetting import Folded, Marks, Unused, add_up
+from farthing.ledger.memory_people import PeopleInMemory
 from farthing.ledger.noting import AlertsInMemory
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
@@ -43,7 +44,7 @@ from farthing.ledger.slices import Slice, SpendRow, slice_of
 ENTRIES_KEPT = 10_000
 
 
-class MemoryStore:
+class MemoryStore(PeopleInMemory):
     """The reference: the same rules as every store, and nothing to go wrong between them and the rows.
 
     entries_kept: entries that can be asked for one by one, and outcomes. Older entries live on in the
@@ -51,7 +52,7 @@ class MemoryStore:
     """
 
     def __init__(self, *, entries_kept: int = ENTRIES_KEPT) -> None:
-        self._lock = threading.RLock()
+        super().__init__(entries_kept)
         self._entries_kept = entries_kept
         self._folded = Folded()
         self._unused = Unused()
@@ -61,7 +62,6 @@ class MemoryStore:
         self._entries: dict[tuple[str, bool], EntryRow] = {}
         self._rollups = Rollups()
         self._owners: dict[str, Owner] = {}
-        self._keys: dict[str, KeyRow] = {}
         self._facts: dict[str, str] = {}
         self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
         self._outcomes_kept = 0
@@ -122,6 +122,7 @@ class MemoryStore:
         for raised in page.raised:
             self._raises[raised.raise_id] = raised
             self._unused.raised(raised.account)
+            self._acts.append(raise_act(raised, self._accounts[raised.account].unit))
         for alert in page.noted:
             self._alerts.add(alert)
         while len(self._entries) > self._entries_kept:
@@ -305,35 +306,6 @@ class MemoryStore:
                 found += _differing(what_raised(name, until_us), *figures)
         return found
 
-    def add_key(self, row: KeyRow) -> None:
-        """Remember a key; raises ValueError where the label is taken in its environment."""
-        with self._lock:
-            for other in self._keys.values():
-                alive = other.revoked_at_us is None
-                same_label = (row.environment, row.label) == (other.environment, other.label)
-                if row.sha256 == other.sha256 or (alive and same_label):
-                    raise ValueError(f"{row.environment} has a key {row.label!r} already, or this very key")
-            self._keys[row.key_id] = row
-
-    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
-        """The key with this hash, revoked or not."""
-        with self._lock:
-            return next((row for row in self._keys.values() if row.sha256 == sha256), None)
-
-    def keys(self) -> list[KeyRow]:
-        """All keys, by environment and label."""
-        with self._lock:
-            return sorted(self._keys.values(), key=lambda row: (row.environment, row.label))
-
-    def revoke_key(self, key_id: str, at_us: int) -> bool:
-        """Revoke a key; False where there is none or it was revoked before."""
-        with self._lock:
-            row = self._keys.get(key_id)
-            if row is None or row.revoked_at_us is not None:
-                return False
-            self._keys[key_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
-            return True
-
     def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
         """Keep an outcome once; answer what is kept, and whether this was the first time."""
         key = (row.environment, row.key, row.outcome_id)
@@ -361,6 +333,7 @@ class MemoryStore:
         """Refuse every call that matches, until the stop is lifted."""
         with self._lock:
             self._stops[stop.stop_id] = stop
+            self._acts.append(stop_act(stop))
 
     def resume(self, stop_id: str, *, at_us: int, by: str, reason: str) -> bool:
         """Lift a stop; False where there is none or it was lifted before."""
@@ -371,6 +344,7 @@ class MemoryStore:
             self._stops[stop_id] = msgspec.structs.replace(
                 stop, resumed_at_us=at_us, resumed_by=by, resumed_reason=reason
             )
+            self._acts.append(resume_act(stop, at_us=at_us, by=by, reason=reason))
             return True
 
     def stops(self, *, live: bool = False) -> list[Stop]:

@@ -29,7 +29,6 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     Hold,
-    KeyRow,
     OpenHold,
     Operation,
     Owner,
@@ -40,6 +39,7 @@ from farthing.ledger.migrate import migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.raising import RaiseRow
 from farthing.ledger.slices import SpendRow
+from farthing.ledger.sqlite_people import PeopleInFile
 from farthing.ledger.sqlite_rows import read_page, write_page
 from farthing.ledger.store import BatchPoisoned
 
@@ -50,7 +50,7 @@ _SQLITE_OLDEST = (3, 37, 0)
 _inside_sqlite = ForkGate()
 
 
-class SqliteStore:
+class SqliteStore(PeopleInFile):
     """The ledger in one file. Writers queue, one transaction at a time; readers never wait for them.
 
     full_sync: survive not only a killed process but also a power cut; each batch then costs an fsync.
@@ -156,26 +156,6 @@ class SqliteStore:
         """Recompute every balance and roll-up from the entries, inside SQLite, on one snapshot."""
         with self._asking() as connection:
             return sqlite_verify.differences(connection)
-
-    def add_key(self, row: KeyRow) -> None:
-        """Remember a key; raises ValueError where the label is taken in its environment."""
-        with self._writing() as connection:
-            sqlite_questions.add_key(connection, row)
-
-    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
-        """The key with this hash, revoked or not."""
-        with self._asking() as connection:
-            return sqlite_questions.key_by_hash(connection, sha256)
-
-    def keys(self) -> list[KeyRow]:
-        """All keys, by environment and label."""
-        with self._asking() as connection:
-            return sqlite_questions.keys(connection)
-
-    def revoke_key(self, key_id: str, at_us: int) -> bool:
-        """Revoke a key; False where there is none or it was revoked before."""
-        with self._writing() as connection:
-            return sqlite_questions.revoke_key(connection, key_id, at_us)
 
     def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
         """Keep an outcome once; answer what is kept, and whether this was the first time."""

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from farthing.ledger.auditing import raise_act
 from farthing.ledger.page import Account
 from farthing.ledger.raising import RaiseRow, Raises
+from farthing.ledger.sqlite_audit import add_act
 
 _COLUMNS = "raise_id, account, at_us, amount, limit_before, limit_after, until_us, raised_by, reason"
 _KNOWN = " ".join(
@@ -63,6 +65,7 @@ def write_raises(
         connection.execute(_ADD, (row.raise_id, number, *told))
         rides = msgspec.json.encode(accounts[row.account].raises).decode()
         connection.execute(_RIDE, (rides, number))
+        add_act(connection, raise_act(row, accounts[row.account].unit))
 
 
 def _rows(found: Iterable[tuple[Any, ...]]) -> list[RaiseRow]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from farthing.domain.stop import Stop
+from farthing.ledger.auditing import resume_act, stop_act
+from farthing.ledger.sqlite_audit import add_act
 from farthing.ledger.sqlite_rows import SqlRow
 
 _COLUMNS = "stop_id, match, reason, stopped_by, at_us, resumed_at_us, resumed_by, resumed_reason"
@@ -15,10 +17,13 @@ _LIVE = " ".join(
 )
 _ALL = " ".join(("SELECT", _COLUMNS, "FROM stop ORDER BY at_us DESC, stop_id DESC"))
 _ADD = "INSERT INTO stop VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_RESUME = """
-    UPDATE stop SET resumed_at_us = ?, resumed_by = ?, resumed_reason = ?
-    WHERE stop_id = ? AND resumed_at_us IS NULL
-"""
+_RESUME = " ".join(
+    (
+        """UPDATE stop SET resumed_at_us = ?, resumed_by = ?, resumed_reason = ?
+        WHERE stop_id = ? AND resumed_at_us IS NULL RETURNING""",
+        _COLUMNS,
+    )
+)
 
 _decode_match = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -38,11 +43,15 @@ def add_stop(connection: sqlite3.Connection, stop: Stop) -> None:
     match = msgspec.json.encode(stop.match).decode()
     lifted = (stop.resumed_at_us, stop.resumed_by, stop.resumed_reason)
     connection.execute(_ADD, (stop.stop_id, match, stop.reason, stop.by, stop.at_us, *lifted))
+    add_act(connection, stop_act(stop))
 
 
 def resume(connection: sqlite3.Connection, stop_id: str, at_us: int, by: str, reason: str) -> bool:
     """Lift a stop that is live."""
-    return connection.execute(_RESUME, (at_us, by, reason, stop_id)).rowcount == 1
+    lifted = _stops(connection.execute(_RESUME, (at_us, by, reason, stop_id)))
+    for stop in lifted:
+        add_act(connection, resume_act(stop, at_us=at_us, by=by, reason=reason))
+    return bool(lifted)
 
 
 def _stops(rows: Iterable[SqlRow]) -> list[Stop]:

@@ -14,12 +14,12 @@ from farthing.ledger.entries import (
     Difference,
     Entry,
     Hold,
-    KeyRow,
     OpenHold,
     Operation,
     Owner,
 )
 from farthing.ledger.outcome_sums import WantedOutcomes
+from farthing.ledger.people_store import PeopleStore
 from farthing.ledger.raising import RaiseRow
 from farthing.ledger.slices import SpendRow
 
@@ -34,7 +34,7 @@ class BatchPoisoned(LedgerUnavailable):
     """
 
 
-class Store(Protocol):
+class Store(PeopleStore, Protocol):
     """Where money is remembered.
 
     Every store promises (tests/ledger/test_every_store.py asks them all):
@@ -131,24 +131,6 @@ class Store(Protocol):
 
     def verify(self) -> list[Difference]:
         """Recompute every balance and roll-up from the entries; empty when all agree."""
-        ...
-
-    # Keys and definitions live beside the money, so that every process sees one truth.
-
-    def add_key(self, row: KeyRow) -> None:
-        """Remember a key; raises ValueError where a living key of its environment has the label."""
-        ...
-
-    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
-        """The key with this hash, revoked or not."""
-        ...
-
-    def keys(self) -> list[KeyRow]:
-        """All keys, by environment and label."""
-        ...
-
-    def revoke_key(self, key_id: str, at_us: int) -> bool:
-        """Revoke a key; False where there is none or it was revoked before."""
         ...
 
     # Outcomes, stops, raises, and what is told once.

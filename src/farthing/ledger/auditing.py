@@ -1,0 +1,87 @@
+"""Who governed what: the line of the audit for each change that somebody makes. Pure."""
+
+import msgspec
+
+from farthing.domain.money import dollars
+from farthing.domain.stop import Stop
+from farthing.ledger.entries import KeyRow, Unit
+from farthing.ledger.people import Token
+from farthing.ledger.raising import RaiseRow
+
+
+class Act(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """Something that somebody did: who, when, what, from what to what, and why.
+
+    action: a noun and a verb, such as "key create"; about: the id or name of what was changed.
+    """
+
+    at_us: int
+    by: str
+    action: str
+    about: str
+    before: str | None = None
+    after: str | None = None
+    reason: str = ""
+
+
+class WantedActs(msgspec.Struct, frozen=True, kw_only=True):
+    """Which acts are asked for; None takes all."""
+
+    action: str | None = None
+    by: str | None = None
+    about: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+    def has(self, act: Act) -> bool:
+        """Whether an act is one of them. An action may be told by its noun alone."""
+        return (
+            (self.action is None or f"{act.action} ".startswith(f"{self.action} "))
+            and self.by in (None, act.by)
+            and self.about in (None, act.about)
+            and (self.since_us is None or act.at_us >= self.since_us)
+            and (self.until_us is None or act.at_us < self.until_us)
+        )
+
+
+def stop_act(stop: Stop) -> Act:
+    """Calls were stopped."""
+    return Act(
+        at_us=stop.at_us, by=stop.by, action="stop", about=stop.stop_id, after=stop.scope, reason=stop.reason
+    )
+
+
+def resume_act(stop: Stop, *, at_us: int, by: str, reason: str) -> Act:
+    """A stop was lifted."""
+    return Act(at_us=at_us, by=by, action="resume", about=stop.stop_id, before=stop.scope, reason=reason)
+
+
+def raise_act(row: RaiseRow, unit: Unit) -> Act:
+    """The limit of an account was raised; a wallet is an account that credits raise."""
+    return Act(
+        at_us=row.at_us,
+        by=row.by,
+        action="raise",
+        about=row.account,
+        before=_amount(row.limit_before, unit),
+        after=_amount(row.limit_after, unit),
+        reason=row.reason,
+    )
+
+
+def key_act(verb: str, row: KeyRow, *, at_us: int, by: str) -> Act:
+    """A key was created, rotated or revoked."""
+    return Act(
+        at_us=at_us, by=by, action=f"key {verb}", about=row.key_id, after=f"{row.label} of {row.environment}"
+    )
+
+
+def token_act(verb: str, row: Token, *, at_us: int, by: str) -> Act:
+    """A token was created or revoked."""
+    return Act(
+        at_us=at_us, by=by, action=f"token {verb}", about=row.token_id, after=f"{row.name}, {row.role.value}"
+    )
+
+
+def _amount(number: int, unit: Unit) -> str:
+    return dollars(number) if unit is Unit.NANODOLLARS else f"{number} {unit.value}"

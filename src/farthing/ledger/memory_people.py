@@ -1,0 +1,94 @@
+"""Keys, tokens and the audit in a ledger that forgets at the end of the process."""
+
+import threading
+from collections import deque
+from itertools import islice
+
+import msgspec
+
+from farthing.ledger.auditing import Act, WantedActs, key_act, token_act
+from farthing.ledger.entries import KeyRow
+from farthing.ledger.people import Token
+
+
+class PeopleInMemory:
+    """What a store in memory remembers of who calls and who governs."""
+
+    def __init__(self, acts_kept: int) -> None:
+        self._lock = threading.RLock()
+        self._keys: dict[str, KeyRow] = {}
+        self._tokens: dict[str, Token] = {}
+        self._acts: deque[Act] = deque(maxlen=acts_kept)
+
+    def add_key(self, row: KeyRow, *, by: str) -> None:
+        """Remember a key; raises ValueError where the label is taken in its environment."""
+        with self._lock:
+            for other in self._keys.values():
+                alive = other.revoked_at_us is None
+                same_label = (row.environment, row.label) == (other.environment, other.label)
+                if row.sha256 == other.sha256 or (alive and same_label):
+                    raise ValueError(f"{row.environment} has a key {row.label!r} already, or this very key")
+            self._keys[row.key_id] = row
+            self._acts.append(key_act("create", row, at_us=row.created_at_us, by=by))
+
+    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
+        """The key with this hash, revoked or not."""
+        with self._lock:
+            return next((row for row in self._keys.values() if row.sha256 == sha256), None)
+
+    def keys(self) -> list[KeyRow]:
+        """All keys, by environment and label."""
+        with self._lock:
+            return sorted(self._keys.values(), key=lambda row: (row.environment, row.label))
+
+    def revoke_key(self, key_id: str, at_us: int, *, by: str) -> bool:
+        """Revoke a key; False where there is none or it was revoked before."""
+        with self._lock:
+            row = self._keys.get(key_id)
+            if row is None or row.revoked_at_us is not None:
+                return False
+            self._keys[key_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
+            self._acts.append(key_act("revoke", row, at_us=at_us, by=by))
+            return True
+
+    def add_token(self, row: Token) -> None:
+        """Remember a token; raises ValueError where a living one has the name."""
+        with self._lock:
+            if any(row.name == one.name and one.revoked_at_us is None for one in self._tokens.values()):
+                raise ValueError(f"there is a token {row.name!r} already")
+            self._tokens[row.token_id] = row
+            self._acts.append(token_act("create", row, at_us=row.created_at_us, by=row.created_by))
+
+    def token_by_hash(self, sha256: bytes) -> Token | None:
+        """The token with this hash, revoked or not."""
+        with self._lock:
+            return next((row for row in self._tokens.values() if row.sha256 == sha256), None)
+
+    def tokens(self) -> list[Token]:
+        """All tokens, by name."""
+        with self._lock:
+            return sorted(self._tokens.values(), key=lambda row: (row.name, row.created_at_us))
+
+    def revoke_token(self, token_id: str, *, at_us: int, by: str) -> bool:
+        """Revoke a token; False where there is none or it was revoked before."""
+        with self._lock:
+            row = self._tokens.get(token_id)
+            if row is None or row.revoked_at_us is not None:
+                return False
+            self._tokens[token_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
+            self._acts.append(token_act("revoke", row, at_us=at_us, by=by))
+            return True
+
+    def add_act(self, act: Act) -> bool:
+        """Keep an act, unless the last one of its kind about the same left everything as it does now."""
+        with self._lock:
+            last = self.acts(WantedActs(action=act.action, about=act.about), limit=1)
+            if last and last[0].after == act.after:
+                return False
+            self._acts.append(act)
+            return True
+
+    def acts(self, wanted: WantedActs, *, limit: int = 100) -> list[Act]:
+        """What people did, newest first."""
+        with self._lock:
+            return list(islice(filter(wanted.has, reversed(self._acts)), limit))

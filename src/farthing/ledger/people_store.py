@@ -1,0 +1,57 @@
+"""The part of the store interface that is about people: keys, tokens, and who did what."""
+
+from typing import Protocol
+
+from farthing.ledger.auditing import Act, WantedActs
+from farthing.ledger.entries import KeyRow
+from farthing.ledger.people import Token
+
+
+class PeopleStore(Protocol):
+    """Who calls and who governs lives beside the money, so that every process sees one truth.
+
+    Every change is in the audit with the transaction that makes it, or neither happened.
+    """
+
+    def add_key(self, row: KeyRow, *, by: str) -> None:
+        """Remember a key; raises ValueError where a living key of its environment has the label."""
+        ...
+
+    def key_by_hash(self, sha256: bytes) -> KeyRow | None:
+        """The key with this hash, revoked or not."""
+        ...
+
+    def keys(self) -> list[KeyRow]:
+        """All keys, by environment and label."""
+        ...
+
+    def revoke_key(self, key_id: str, at_us: int, *, by: str) -> bool:
+        """Revoke a key; False where there is none or it was revoked before."""
+        ...
+
+    def add_token(self, row: Token) -> None:
+        """Remember a token; raises ValueError where a living one has the name."""
+        ...
+
+    def token_by_hash(self, sha256: bytes) -> Token | None:
+        """The token with this hash, revoked or not."""
+        ...
+
+    def tokens(self) -> list[Token]:
+        """All tokens, by name."""
+        ...
+
+    def revoke_token(self, token_id: str, *, at_us: int, by: str) -> bool:
+        """Revoke a token; False where there is none or it was revoked before."""
+        ...
+
+    def add_act(self, act: Act) -> bool:
+        """Keep an act that no other change brings, such as a policy that came in force.
+
+        False, and nothing is kept, where the last one of its kind about the same says the same after.
+        """
+        ...
+
+    def acts(self, wanted: WantedActs, *, limit: int = 100) -> list[Act]:
+        """What people did, newest first."""
+        ...
