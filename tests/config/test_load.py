@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from farthing.config.load import Loaded, load_policy
 from farthing.domain.errors import PolicyError
 from farthing.domain.period import Period
-from farthing.policy.rules import AtLimit, Counted, Limit, Otherwise
+from farthing.policy.rules import AtLimit, Caching, Counted, Limit, Otherwise
 
 FILES = Path(__file__).parent / "files"
 
@@ -58,6 +59,10 @@ class TestFilesOfOthers:
         told = "\n".join(loaded.notices)
         assert "policy-config.dev.yaml speaks for development, by its name" in told
         assert "cache" not in told
+        development, production = (policy.caching for policy in loaded.policy.environments.values())
+        assert development is not None and production is not None
+        assert (development.ttl_seconds, development.entries_max) == (7_200, 5_000)
+        assert (production.ttl_seconds, production.entries_max) == (900, 20_000)
         assert "routing" not in told
 
     def test_a_bare_allowlist_is_a_policy(self) -> None:
@@ -116,6 +121,36 @@ class TestEverySection:
             ),
         )
         assert loaded.policy.budgets[0].limit_nanodollars == nanodollars
+
+    def test_a_cache_is_said_for_an_environment_a_file_or_all(self, tmp_path: Path) -> None:
+        text = (
+            "cache: {enabled: true, ttl_seconds: 60, temperature_max: 0.70, tools: true, max_bytes: 1000}\n"
+            "environments:\n  development: {}\n  staging: {cache: {enabled: false}}\n"
+            "  production: {cache: {enabled: true, max_entries: 7}}\n"
+        )
+        kept = {name: one.caching for name, one in load_text(tmp_path, text).policy.environments.items()}
+        own = Caching(
+            ttl_seconds=60, entries_max=1_000, bytes_max=1_000, temperature_max=Decimal("0.70"), tools=True
+        )
+        assert (kept["development"], kept["staging"]) == (own, None)
+        assert kept["production"] == Caching(
+            ttl_seconds=3_600, entries_max=7, bytes_max=268_435_456, temperature_max=Decimal(1), tools=False
+        )
+        assert load_text(tmp_path, "environments: {development: {}}\n").policy.environments[
+            "development"
+        ].caching is None  # fmt: skip
+
+    def test_two_files_may_not_say_different_things_of_one_cache(self, tmp_path: Path) -> None:
+        files = [tmp_path / "one.yaml", tmp_path / "other.yaml"]
+        for file, seconds in zip(files, (60, 61), strict=True):
+            file.write_text(f"cache: {{enabled: true, ttl_seconds: {seconds}}}\n")
+        with pytest.raises(PolicyError, match="says something else of the cache of every environment"):
+            load_policy(files, {})
+
+    @pytest.mark.parametrize("written", ["-0.1", "2.1", "hot", "true", ".nan", ".inf", "null"])
+    def test_a_temperature_is_a_number_from_0_to_2(self, tmp_path: Path, written: str) -> None:
+        with pytest.raises(PolicyError, match="temperature"):
+            load_text(tmp_path, f"cache: {{enabled: true, temperature_max: {written}}}\n")
 
     def test_months_are_read_by_name_or_number_and_are_part_of_what_the_policy_is_named_by(
         self, tmp_path: Path

@@ -41,6 +41,20 @@ def test_there_is_nothing_to_mend_in_it_with_every_key(tmp_path: Path) -> None:
     assert check_policy(loaded.policy, load_book(), secrets=keys) == ()
 
 
+def test_answers_are_kept_only_when_asked_for_and_longer_in_development_than_in_production(
+    tmp_path: Path,
+) -> None:
+    assert all(one.caching is None for one in started(tmp_path).policy.environments.values())
+
+    path = tmp_path / "farthing.yaml"
+    path.write_text(starter_policy().replace("enabled: false", "enabled: true"), encoding="utf-8")
+
+    environments = load_policy([path], {}).policy.environments
+    development, production = environments["development"].caching, environments["production"].caching
+    assert development is not None and production is not None
+    assert (development.ttl_seconds, production.ttl_seconds) == (7_200, 900)
+
+
 def test_only_providers_without_a_key_are_simulated(tmp_path: Path) -> None:
     loaded = started(tmp_path, {"OPENAI_API_KEY": "secret"})
     assert [target.id for target in loaded.policy.targets] == [
