@@ -13,6 +13,7 @@ import pytest
 from google import genai
 from google.genai import types
 
+from farthing.config.stores import open_answers
 from farthing.simulator.server import SimulatorServer
 from tests.gateway.test_refusals import CHAT, CHEAP, FAMILIES, MESSAGES, body_for
 from tests.running import CallKey, Heard, Json, RunningGateway, hear, wait_until
@@ -459,6 +460,53 @@ def test_answers_outlive_the_gateway(simulator: SimulatorServer, tmp_path: Path)
             key = gateway.key("development", label=f"run-{expected}")
             assert is_hit(gateway.chat(key, "hello")) is expected
             assert gateway.metric("farthing_calls_cached_total") == int(expected)
+
+
+# ── what people see ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_api_shows_what_is_kept_and_saved_and_clears_it(gateway: RunningGateway) -> None:
+    key = gateway.key("development")
+    gateway.chat(key, "hello")
+    before = rows_of(gateway)["development"]
+    gateway.chat(key, "hello")
+
+    after = rows_of(gateway)["development"]
+    assert (after["enabled"], after["ttl_seconds"], after["max_entries"], after["entries"]) == (
+        True, 7_200, 5_000, 1,
+    )  # fmt: skip
+    assert (after["hits"] - before["hits"], after["calls"] - before["calls"]) == (1, 1)
+    assert after["avoided_nanodollars"] > before["avoided_nanodollars"]
+
+    assert gateway.admin("/api/cache?environment=production", "DELETE").json()["cleared"] == 0
+    assert is_hit(gateway.chat(key, "hello"))
+    assert gateway.admin("/api/cache?environment=development", "DELETE").json()["cleared"] == 1
+    assert not is_hit(gateway.chat(key, "hello"))
+    assert gateway.admin("/api/cache", "DELETE").json() == {"cleared": 1, "environment": None}
+
+
+def test_a_call_key_may_neither_see_nor_clear_the_cache(gateway: RunningGateway) -> None:
+    key = gateway.key("development")
+
+    assert {gateway.request(method, "/api/cache", headers=key.bearer).status for method in ("GET", "DELETE")} == {
+        403
+    }
+
+
+def test_another_process_can_clear_what_a_running_gateway_keeps(gateway: RunningGateway) -> None:
+    key = gateway.key("development")
+    gateway.chat(key, "hello")
+    other = open_answers(gateway.folder / "farthing-cache.db")
+    assert other.clear("development") == 1
+    other.close()
+
+    assert not is_hit(gateway.chat(key, "hello"))
+
+
+def rows_of(gateway: RunningGateway) -> dict[str, Json]:
+    told = gateway.admin("/api/cache").json()
+    assert told["usable"] is True
+    return {row["environment"]: row for row in told["cache"]}
 
 
 # ── official clients ────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from farthing.cli import (
     alert,
     audit,
     budget,
+    cache,
     doctor,
     estimate,
     init,
@@ -56,7 +57,7 @@ def options(
 
 MODULES = (
     init, serve, doctor, estimate, spend, report, key, token, budget, wallet, alert, price, policy, ledger,
-    stop, audit,
+    cache, stop, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)

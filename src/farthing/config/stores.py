@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from farthing.cache.kept import Answers
 from farthing.cache.memory import MemoryAnswers
 from farthing.cache.response_cache import ResponseCache
-from farthing.cache.sqlite import SqliteAnswers
+from farthing.cache.sqlite import SqliteAnswers, remove
 from farthing.domain.errors import LedgerUnavailable
 from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.memory import MemoryStore
@@ -42,9 +43,17 @@ def open_cache(ledger: str) -> ResponseCache:
     Processes on one ledger file share them; beside any other ledger each keeps its own, in memory.
     """
     path = cache_file(ledger)
-    if path is None:
-        return ResponseCache(MemoryAnswers)
-    return ResponseCache(lambda: SqliteAnswers(path, inside=_inside_cache))
+    return ResponseCache(MemoryAnswers if path is None else lambda: open_answers(path))
+
+
+def open_answers(path: Path) -> Answers:
+    """Open the file of a cache, or make it. Raises CacheUnavailable."""
+    return SqliteAnswers(path, inside=_inside_cache)
+
+
+def remove_answers(path: Path) -> None:
+    """Remove the file of a cache that cannot be opened."""
+    remove(path)
 
 
 def cache_file(ledger: str) -> Path | None:

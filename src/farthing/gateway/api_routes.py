@@ -12,6 +12,7 @@ from farthing import __version__
 from farthing.config.build import Running
 from farthing.gateway.api_alerts import add_alerts
 from farthing.gateway.api_asking import ROLES, Anyone, Json, Viewer, Who, tell_roles
+from farthing.gateway.api_cache import add_cache
 from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_people import add_people
@@ -64,6 +65,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     add_stops(app, running)
     add_wallets(app, running)
     add_alerts(app, running)
+    add_cache(app, running)
     add_policy(app, reloader)
 
     tell_roles(app)
