@@ -3,6 +3,7 @@
 import msgspec
 
 from farthing.domain.usage import Metered, Usage
+from farthing.engine.foreseeing import foresee
 from farthing.engine.governor import Governor, Grant
 from farthing.engine.outcomes import Ending, Exchange
 from farthing.engine.routes import (
@@ -14,7 +15,7 @@ from farthing.engine.routes import (
 )
 from farthing.ledger.store import Store
 from farthing.policy.rules import Policy, Route, Strategy, Target
-from tests.builders import NOON_US, Clock, a_call, a_governor, a_policy, metered
+from tests.builders import NOON_US, Clock, a_book, a_call, a_governor, a_policy, metered
 
 SECOND = 1_000_000
 ANSWERED = Exchange(ending=Ending.ANSWERED, status=200)
@@ -145,6 +146,17 @@ class TestGovernor:
         governor = self.governor(store, clock, Strategy.ORDERED)
         governor.routes.began("a", clock.at_us)
         assert governor.succeeded_by(governor.policy, governor.prices).routes is governor.routes
+
+    def test_the_order_can_be_asked_for_without_a_call(self, store: Store) -> None:
+        targets = (
+            Target(id="dear", provider="vllm", model="large", name="chat"),
+            Target(id="cheap", provider="vllm", model="small", name="chat"),
+        )
+        policy = policy_with(a_policy(targets=targets), Route(strategy=Strategy.LOWEST_COST))
+        book = a_book(large=("8.00", "32.00"), small=("0.10", "0.40"))
+        seen = foresee(a_call("chat"), policy, book, store)
+        assert [offer.target for offer in seen.offers] == ["cheap", "dear"]
+        assert "routing: lowest_cost" in seen.offers[0].rules
 
     def ask(self, governor: Governor, clock: Clock, *, tokens: int = 10, took_us: int = 1_000) -> str:
         grant: Grant = governor.authorize(a_call("gpt-4o-mini", at_us=clock.at_us))
