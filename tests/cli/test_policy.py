@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import POLICY, CommandLine, told
+from tests.cli.conftest import POLICY, CommandLine, complaint, told
 
 
 def test_a_policy_that_makes_sense_passes(farthing: CommandLine, company: Path) -> None:
@@ -75,3 +75,24 @@ def test_a_policy_of_production_alone_is_noticed_on_a_laptop(
     assert warned()
     monkeypatch.setenv("FARTHING_ENV", "production")
     assert not warned()
+
+
+def test_two_environments_or_two_files_show_only_what_differs(farthing: CommandLine, company: Path) -> None:
+    by_name = told(farthing("policy", "diff", "dev", "prod", "--json"))["differences"]
+    assert {"key": "rate_limit", "one": "10/minute", "other": "100/minute"} in by_name
+    assert {"key": "budgets.monthly.limit", "one": "$750", "other": "$5,000.00"} in by_name
+
+    (company / "other.yaml").write_text(POLICY.replace("limit: $750", "limit: $500"), encoding="utf-8")
+    by_file = told(farthing("policy", "diff", "farthing.yaml", "other.yaml", "--json"))["differences"]
+    assert by_file == [{"key": "budgets.dev-month.limit", "one": "$750", "other": "$500"}]
+    assert "$500" in farthing("policy", "diff", "farthing.yaml", "other.yaml").stdout
+    assert "say the same" in farthing("policy", "diff", "farthing.yaml", "farthing.yaml").stdout
+
+
+def test_sides_that_cannot_be_compared_are_told_how(farthing: CommandLine, company: Path) -> None:
+    assert "there is no file other.yaml" in str(
+        complaint(farthing("policy", "diff", "farthing.yaml", "other.yaml", "--json"))
+    )
+    wrong = farthing("policy", "diff", "development", "prodution", "--json")
+    assert wrong.exit_code == 2
+    assert complaint(wrong)["fix"] == "did you mean production?"

@@ -9,6 +9,7 @@ from rich.text import Text
 from farthing.cli import options, screen
 from farthing.cli.door import ANSWER_IS_NO, command, noun
 from farthing.cli.opening import read_policy, read_prices
+from farthing.cli.policy_diff import diff
 from farthing.cli.policy_explain import explain
 from farthing.cli.policy_simulate import simulate
 
@@ -58,6 +59,7 @@ def schema(as_json: options.AsJson = False) -> None:
         screen.remark("Point your editor's YAML support at this schema to have keys completed and checked.")
 
 
+command(app, "diff", example="farthing policy diff development production")(diff)
 command(app, "simulate", example="farthing policy simulate stricter.yaml --since 30d")(simulate)
 command(app, "explain", example="farthing policy explain --environment development --model gpt-4o")(explain)
 
