@@ -7,9 +7,10 @@ import pytest
 
 from farthing.domain.period import Period
 from farthing.engine.governor import Governor
-from farthing.engine.replay import Replayed, earliest_window_us, replayed
+from farthing.engine.replay import Replay, Replayed, earliest_window_us
 from farthing.engine.simulation import Simulation
 from farthing.ledger.entries import Entry, Outcome
+from farthing.ledger.memory import MemoryStore
 from farthing.ledger.store import Store
 from farthing.policy.rules import AtLimit, Counted, Environment, Limit, Otherwise, Policy
 from tests.builders import Clock, a_book, a_budget, a_call, a_governor, a_policy, metered
@@ -56,8 +57,11 @@ def live(store: Store) -> Iterator[Callable[..., list[Entry]]]:
         governor.committer.stop()
 
 
-def again(policy: Policy, entries: list[Entry]) -> list[Replayed]:
-    return list(replayed(policy, BOOK, before=(), entries=entries))
+def again(policy: Policy, entries: list[Entry], *, before: list[Entry] | None = None) -> list[Replayed]:
+    replay = Replay(policy, BOOK, MemoryStore())
+    for entry in before or ():
+        replay.book(entry)
+    return [replay.decide(entry) for entry in entries]
 
 
 @pytest.mark.parametrize("at_limit", list(AtLimit))
@@ -89,7 +93,7 @@ def test_it_changes_nothing_either_when_it_begins_in_the_middle_of_a_window(
     middle = len(entries) // 2
     began_us = earliest_window_us(policy, entries[middle].at_us)
     assert began_us == entries[middle].at_us - 7 * 86_400_000_000, "a run may have begun days before"
-    found = list(replayed(policy, BOOK, before=entries[:middle], entries=entries[middle:]))
+    found = again(policy, entries[middle:], before=entries[:middle])
     changed = [one for one in found if one.change is not None]
     # What was open at that moment held a little more or less than it cost.
     assert len(changed) <= 2, [(one.was, one.now) for one in changed]

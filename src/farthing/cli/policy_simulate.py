@@ -38,6 +38,7 @@ def simulate(
     Nothing is sent and nothing on the ledger changes. A call that was refused and would be let through
     counts at the most that it can cost.
     """
+    from farthing.config.stores import open_store
     from farthing.engine.replay import Replay, earliest_window_us
     from farthing.engine.simulation import Simulation
     from farthing.reports.history import calls_in_order, count_of_calls
@@ -50,7 +51,8 @@ def simulate(
     simulation, booked, left_out = Simulation(), 0, 0
     with open_ledger(ledger, policy) as store:
         began_us = earliest_window_us(loaded.policy, since_us)
-        replay = Replay(loaded.policy, read_prices(loaded), raises=_raises(store))
+        books = open_store("memory://")
+        replay = Replay(loaded.policy, read_prices(loaded), books, raises=_raises(store))
         with _progress(count_of_calls(store, began_us, until_us)) as passing:
             for entry in passing(calls_in_order(store, began_us, since_us)):
                 replay.book(entry)

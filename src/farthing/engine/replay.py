@@ -1,7 +1,7 @@
 """Decide calls of the past again under another policy, in their own time, on a ledger of its own."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 import msgspec
@@ -27,8 +27,8 @@ from farthing.ledger.entries import (
     Tight,
     Void,
 )
-from farthing.ledger.memory import MemoryStore
 from farthing.ledger.raising import Raise, RaiseRow
+from farthing.ledger.store import Store
 from farthing.policy.rules import AtLimit, Policy
 from farthing.policy.steering import Steering
 from farthing.prices.book import PriceBook
@@ -100,17 +100,20 @@ class _Books(Committer):
 
 
 class Replay:
-    """One policy over the calls of the past. Feed it entries in the order of time."""
+    """One policy over the calls of the past. Feed it entries in the order of time.
+
+    store: an empty ledger in memory, for the replay alone.
+    """
 
     def __init__(
         self,
         policy: Policy,
         prices: PriceBook,
+        store: Store,
         *,
         raises: Iterable[tuple[RaiseRow, Balance]] = (),
     ) -> None:
         self._now_us = 0
-        store = MemoryStore()
         self._books = _Books(store, self._clock, inline=True)
         self._policy = policy
         self._governor = self._new(policy, prices)
@@ -374,19 +377,3 @@ def _tightest(grant: Grant) -> str | None:
     """The budget that left least: the one that a cap was lowered for."""
     money = [balance for balance in grant.balances if balance.unit.value == "nanodollars"]
     return min(money, key=lambda balance: balance.remaining).budget if money else None
-
-
-def replayed(
-    policy: Policy,
-    prices: PriceBook,
-    *,
-    before: Iterable[Entry],
-    entries: Iterable[Entry],
-    raises: Iterable[tuple[RaiseRow, Balance]] = (),
-) -> Iterator[Replayed]:
-    """Decide entries again, in order, after booking those before them."""
-    replay = Replay(policy, prices, raises=raises)
-    for entry in before:
-        replay.book(entry)
-    for entry in entries:
-        yield replay.decide(entry)
