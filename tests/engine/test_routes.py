@@ -79,6 +79,12 @@ class TestRest:
         assert is_resting(routes, NOON_US + 41 * SECOND)
         assert not is_resting(routes, NOON_US + 42 * SECOND)
 
+    def test_a_call_that_fails_after_such_a_rest_keeps_nobody_away(self) -> None:
+        routes, later = Routes(), NOON_US + SECOND
+        call(routes, NOON_US, Exchange(ending=Ending.ANSWERED, status=429, retry_after_s=1))
+        call(routes, later, FAILED)
+        assert not is_resting(routes, later)
+
     def test_no_provider_is_left_alone_for_days(self) -> None:
         routes = Routes()
         call(routes, NOON_US, Exchange(ending=Ending.ANSWERED, status=429, retry_after_s=10**9))

@@ -111,6 +111,7 @@ class Routes:
     def __init__(self) -> None:
         self._targets: dict[str, _Known] = {}
         self._turn = 0
+        self._tired: set[str] = set()  # those that rested and have not been well since
         self._make_lock()
         _all.add(self)
 
@@ -126,7 +127,7 @@ class Routes:
         hop: Hop | None,
     ) -> tuple[Sequence[Quote], tuple[Offer, ...]]:
         """Put quotes and their offers in the order in which the ledger shall try them."""
-        if len(quotes) > 1:
+        if len(quotes) > 1 and (self._tired or route.strategy is not Strategy.ORDERED):
             places = self._order(call, quotes, offers, route)
             quotes = [quotes[place] for place in places]
             offers = tuple([offers[place] for place in places])
@@ -183,8 +184,11 @@ class Routes:
             if failed:
                 known.failures += 1
                 _note_failure(known, exchange, now_us)
+                if known.rests_until_us:
+                    self._tired.add(target_id)
             elif exchange.ending not in _NO_WORD:
                 known.recover()
+                self._tired.discard(target_id)
             else:
                 known.probed_until_us = 0
             if not failed and exchange.first_byte_at_us is not None and (exchange.status or 0) < 300:
@@ -210,6 +214,7 @@ class Routes:
 def _note_failure(known: _Known, exchange: Exchange, now_us: int) -> None:
     """Rest for as long as the provider asks; else after a few failures, for longer each time."""
     known.failures_in_a_row += 1
+    known.probed_until_us = 0
     if exchange.retry_after_s is not None:
         known.rest(now_us, min(exchange.retry_after_s, REST_SECONDS_MAX))
     elif now_us >= known.rests_until_us and (known.rests or known.failures_in_a_row >= FAILURES_BEFORE_REST):

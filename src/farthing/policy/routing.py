@@ -57,19 +57,23 @@ def draw_of(turn: int) -> int:
 def route_of(call: Call, policy: Policy) -> Route:
     """The route of a call: the first of the policy that matches it."""
     for route in policy.routes:
-        if not route.match or all(_has(call, fact, names) for fact, names in route.match.items()):
+        for fact, patterns in route.match.items():
+            if not _has(call, fact, patterns):
+                break
+        else:
             return route
     return _ANY_ROUTE
 
 
 def _has(call: Call, fact: str, patterns: tuple[str, ...]) -> bool:
+    matching: Callable[[str, str], bool] = matches
     if fact == "model":
-        return any(names_model(pattern, call.facts.model) for pattern in patterns)
-    if fact in _IDENTITY_FACTS:
-        value = getattr(call.identity, fact)
+        value, matching = call.facts.model, names_model
+    elif fact in _IDENTITY_FACTS:
+        value = getattr(call.identity, fact) or _NO_FACT
     else:
-        value = call.run if fact == "run" else call.labels.get(fact)
-    return any(matches(pattern, value or _NO_FACT) for pattern in patterns)
+        value = (call.run if fact == "run" else call.labels.get(fact)) or _NO_FACT
+    return True in [matching(pattern, value) for pattern in patterns]
 
 
 def after(candidates: tuple[Candidate, ...], hop: Hop) -> tuple[Candidate, ...]:
