@@ -1,1 +1,1 @@
-"""Where answers are kept for identical requests: never across environments or tenants."""
+"""Where answers are kept for identical requests: never across environments or groups."""
