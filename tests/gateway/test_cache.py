@@ -488,9 +488,9 @@ def test_the_api_shows_what_is_kept_and_saved_and_clears_it(gateway: RunningGate
 def test_a_call_key_may_neither_see_nor_clear_the_cache(gateway: RunningGateway) -> None:
     key = gateway.key("development")
 
-    assert {gateway.request(method, "/api/cache", headers=key.bearer).status for method in ("GET", "DELETE")} == {
-        403
-    }
+    assert {
+        gateway.request(method, "/api/cache", headers=key.bearer).status for method in ("GET", "DELETE")
+    } == {403}
 
 
 def test_another_process_can_clear_what_a_running_gateway_keeps(gateway: RunningGateway) -> None:
