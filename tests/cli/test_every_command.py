@@ -31,6 +31,7 @@ def test_the_tree_holds_every_command_of_the_design() -> None:
         "policy schema", "ledger verify", "stop", "resume",
         "report outcomes", "cache show", "cache clear", "wallet list", "wallet show", "wallet credit",
         "token create", "token list", "token revoke", "audit list",
+        "budget request", "budget requests", "budget approve", "budget deny", "budget raise",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Budgets: what each has spent, holds and has left."""
+"""Budgets: what each has spent, holds and has left; ask for more of one, answer, raise it."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from farthing.cli import options, screen
+from farthing.cli import budget_requests, options, screen
 from farthing.cli.door import CommandError, command, noun
 from farthing.cli.opening import did_you_mean, open_ledger, policy_or_none
 from farthing.domain.money import dollars
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 _BAR = "spent █ held ▒ left ░"
 
-app = noun("budget", "Budgets: list them, show one with its open holds.")
+app = noun("budget", "Budgets: list them, show one with its open holds, ask for more, approve, raise.")
+
+_ASK = 'farthing budget request dev-month 50 --reason "demo on Friday"'
+command(app, "request", example=_ASK)(budget_requests.request)
+command(app, "requests", example="farthing budget requests --open")(budget_requests.requests)
+command(app, "approve", example="farthing budget approve req_1f0c22ab")(budget_requests.approve)
+command(app, "deny", example='farthing budget deny req_1f0c22ab --reason "wait for December"')(
+    budget_requests.say_no
+)
+command(app, "raise", example='farthing budget raise dev-month 50 --reason "demo on Friday"')(
+    budget_requests.raise_limit
+)
 
 
 @command(app, "list", example="farthing budget list --ledger sqlite:///farthing.db")

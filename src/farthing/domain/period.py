@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 MICROSECONDS = 1_000_000
+# How the window of a run begins; the run follows.
+RUN_WINDOW = "run:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,7 +44,7 @@ def window_of(period: Period, at_us: int, zone: str, *, run: str | None = None) 
         return Window("total", None, None)
     if period is Period.RUN:
         if run:
-            return Window(f"run:{run}", None, None)
+            return Window(RUN_WINDOW + run, None, None)
         period = Period.DAILY
     latest = _latest.get((period, zone))
     if latest is not None and latest.starts_at_us <= at_us < latest.ends_at_us:  # type: ignore[operator]

@@ -1,5 +1,6 @@
 """Why a call was refused, in words and numbers; repeats within a second are answered from memory."""
 
+import shlex
 import threading
 from collections.abc import Sequence
 
@@ -8,10 +9,10 @@ import msgspec
 from farthing.domain.call import Call, RequestFacts
 from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
-from farthing.domain.period import MICROSECONDS, iso_utc
+from farthing.domain.period import MICROSECONDS, RUN_WINDOW, iso_utc
 from farthing.domain.stop import Stop
 from farthing.engine.offers import ONE_CALL
-from farthing.ledger.entries import Offer, Short, Unit
+from farthing.ledger.entries import Balance, Offer, Short, Unit
 from farthing.policy.rules import Environment
 from farthing.policy.wallets import team_of
 
@@ -129,12 +130,19 @@ def _fix(short: Short, resets_at: object) -> str:
     if team:
         more = f'ask its owner to put more in:  farthing wallet credit {team} $50 --reason "..."'
     else:
-        more = (
-            f"ask the owner of the policy for more: limit of budget {balance.budget!r} "
-            f"(see  farthing budget show {balance.budget})"
-        )
+        more = f"ask for more:  {_request_command(balance)}"
     ways.append(f"or {more}" if ways else more)
     return ", ".join(ways)
+
+
+def _request_command(balance: Balance) -> str:
+    """The command that asks for more of an account, ready to be pasted."""
+    words = ["farthing", "budget", "request", balance.budget, "50"]
+    if balance.value is not None:
+        words += ["--value", balance.value]
+    if balance.window.startswith(RUN_WINDOW):
+        words += ["--run", balance.window.removeprefix(RUN_WINDOW)]
+    return f'{shlex.join(words)} --reason "..."'
 
 
 class _Remembered(msgspec.Struct):

@@ -17,6 +17,7 @@ from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_people import add_people
 from farthing.gateway.api_policy import add_policy
+from farthing.gateway.api_requests import add_requests
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.api_wallets import add_wallets
 from farthing.gateway.refusals import reject
@@ -61,6 +62,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     _add_money(app, running)
     add_keys(app, running)
     add_people(app, running)
+    add_requests(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
     add_wallets(app, running)

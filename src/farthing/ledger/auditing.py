@@ -7,6 +7,7 @@ from farthing.domain.stop import Stop
 from farthing.ledger.entries import KeyRow, Unit
 from farthing.ledger.people import Token
 from farthing.ledger.raising import RaiseRow
+from farthing.ledger.requests import BudgetRequest, Ruling
 
 
 class Act(msgspec.Struct, gc=False, frozen=True, kw_only=True):
@@ -80,6 +81,32 @@ def token_act(verb: str, row: Token, *, at_us: int, by: str) -> Act:
     """A token was created or revoked."""
     return Act(
         at_us=at_us, by=by, action=f"token {verb}", about=row.token_id, after=f"{row.name}, {row.role.value}"
+    )
+
+
+def request_act(row: BudgetRequest) -> Act:
+    """More of a budget was asked for."""
+    return Act(
+        at_us=row.at_us,
+        by=row.by,
+        action="request create",
+        about=row.request_id,
+        after=f"{dollars(row.amount_nanodollars)} more of {row.budget}",
+        reason=row.reason,
+    )
+
+
+def ruling_act(row: BudgetRequest, ruling: Ruling) -> Act:
+    """A request was answered."""
+    granted = ruling.granted_nanodollars
+    return Act(
+        at_us=ruling.at_us,
+        by=ruling.by,
+        action="request deny" if granted is None else "request approve",
+        about=row.request_id,
+        before=f"{dollars(row.amount_nanodollars)} more of {row.budget}, asked by {row.by}",
+        after="nothing" if granted is None else f"{dollars(granted)} more of {row.budget}",
+        reason=ruling.reason,
     )
 
 

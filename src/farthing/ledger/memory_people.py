@@ -1,14 +1,17 @@
-"""Keys, tokens and the audit in a ledger that forgets at the end of the process."""
+"""Keys, tokens, requests and the audit in a ledger that forgets at the end of the process."""
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 
 import msgspec
 
-from farthing.ledger.auditing import Act, WantedActs, key_act, token_act
-from farthing.ledger.entries import KeyRow
+from farthing.ledger.auditing import Act, WantedActs, key_act, request_act, ruling_act, token_act
+from farthing.ledger.entries import Answer, KeyRow, Operation
 from farthing.ledger.people import Token
+from farthing.ledger.raising import Raise
+from farthing.ledger.requests import BudgetRequest, Ruling, answered
 
 
 class PeopleInMemory:
@@ -18,7 +21,12 @@ class PeopleInMemory:
         self._lock = threading.RLock()
         self._keys: dict[str, KeyRow] = {}
         self._tokens: dict[str, Token] = {}
+        self._requests: dict[str, BudgetRequest] = {}
         self._acts: deque[Act] = deque(maxlen=acts_kept)
+
+    def apply(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Apply a batch in order, as one step."""
+        raise NotImplementedError
 
     def add_key(self, row: KeyRow, *, by: str) -> None:
         """Remember a key; raises ValueError where the label is taken in its environment."""
@@ -78,6 +86,41 @@ class PeopleInMemory:
             self._tokens[token_id] = msgspec.structs.replace(row, revoked_at_us=at_us)
             self._acts.append(token_act("revoke", row, at_us=at_us, by=by))
             return True
+
+    def add_request(self, row: BudgetRequest) -> None:
+        """Remember a request for more of a budget."""
+        with self._lock:
+            self._requests[row.request_id] = row
+            self._acts.append(request_act(row))
+
+    def request(self, request_id: str) -> BudgetRequest | None:
+        """One request."""
+        with self._lock:
+            return self._requests.get(request_id)
+
+    def requests(
+        self, *, only_open: bool = False, by: str | None = None, limit: int = 100
+    ) -> list[BudgetRequest]:
+        """Requests, newest first; only those that nobody answered, or of one who asks."""
+        with self._lock:
+            rows = [
+                row
+                for row in self._requests.values()
+                if by in (None, row.by) and (row.approved is None or not only_open)
+            ]
+        return sorted(rows, key=lambda row: (row.at_us, row.request_id), reverse=True)[:limit]
+
+    def answer_request(self, ruling: Ruling, raised: Raise | None) -> BudgetRequest | None:
+        """Answer an open request, and raise the limit in the same step; None where none is open."""
+        with self._lock:
+            row = self._requests.get(ruling.request_id)
+            if row is None or row.approved is not None:
+                return None
+            if raised is not None:
+                self.apply([raised])
+            self._requests[row.request_id] = answered(row, ruling)
+            self._acts.append(ruling_act(row, ruling))
+            return self._requests[row.request_id]
 
     def add_act(self, act: Act) -> bool:
         """Keep an act, unless the last one of its kind about the same left everything as it does now."""

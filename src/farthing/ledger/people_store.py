@@ -1,10 +1,12 @@
-"""The part of the store interface that is about people: keys, tokens, and who did what."""
+"""The part of the store interface that is about people: keys, tokens, requests, and who did what."""
 
 from typing import Protocol
 
 from farthing.ledger.auditing import Act, WantedActs
 from farthing.ledger.entries import KeyRow
 from farthing.ledger.people import Token
+from farthing.ledger.raising import Raise
+from farthing.ledger.requests import BudgetRequest, Ruling
 
 
 class PeopleStore(Protocol):
@@ -43,6 +45,24 @@ class PeopleStore(Protocol):
 
     def revoke_token(self, token_id: str, *, at_us: int, by: str) -> bool:
         """Revoke a token; False where there is none or it was revoked before."""
+        ...
+
+    def add_request(self, row: BudgetRequest) -> None:
+        """Remember a request for more of a budget."""
+        ...
+
+    def request(self, request_id: str) -> BudgetRequest | None:
+        """One request."""
+        ...
+
+    def requests(
+        self, *, only_open: bool = False, by: str | None = None, limit: int = 100
+    ) -> list[BudgetRequest]:
+        """Requests, newest first; only those that nobody answered, or of one who asks."""
+        ...
+
+    def answer_request(self, ruling: Ruling, raised: Raise | None) -> BudgetRequest | None:
+        """Answer an open request, and raise the limit in the same step; None where none is open."""
         ...
 
     def add_act(self, act: Act) -> bool:

@@ -22,7 +22,7 @@ from farthing.ledger import (
     sqlite_stops,
     sqlite_verify,
 )
-from farthing.ledger.booking import apply_batch, holds_any
+from farthing.ledger.booking import apply_batch
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -39,8 +39,9 @@ from farthing.ledger.migrate import migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.raising import RaiseRow
 from farthing.ledger.slices import SpendRow
+from farthing.ledger.sqlite_apply import apply_in
 from farthing.ledger.sqlite_people import PeopleInFile
-from farthing.ledger.sqlite_rows import read_page, write_page
+from farthing.ledger.sqlite_rows import read_page
 from farthing.ledger.store import BatchPoisoned
 
 LOCK_DEADLINE_S = 10.0
@@ -71,12 +72,7 @@ class SqliteStore(PeopleInFile):
         if not operations:
             return []
         with self._writing() as connection:
-            page = read_page(connection, operations)
-            if holds_any(operations):
-                page.stops = sqlite_stops.live_stops(connection)
-            answers = apply_batch(operations, page)
-            write_page(connection, page)
-        return answers
+            return apply_in(connection, operations)
 
     def foresee(self, hold: Hold) -> Answer:
         """What a hold would be answered now; nothing is taken, written or remembered."""

@@ -1,14 +1,17 @@
-"""Keys, tokens and the audit in a SQLite ledger."""
+"""Keys, tokens, requests and the audit in a SQLite ledger."""
 
 import sqlite3
 from contextlib import AbstractContextManager
 from typing import Any
 
 from farthing.domain.role import Role
-from farthing.ledger import sqlite_keys
-from farthing.ledger.auditing import Act, WantedActs, key_act, token_act
+from farthing.ledger import sqlite_keys, sqlite_requests
+from farthing.ledger.auditing import Act, WantedActs, key_act, request_act, ruling_act, token_act
 from farthing.ledger.entries import KeyRow
 from farthing.ledger.people import Token
+from farthing.ledger.raising import Raise
+from farthing.ledger.requests import BudgetRequest, Ruling
+from farthing.ledger.sqlite_apply import apply_in
 from farthing.ledger.sqlite_audit import acts, add_act
 
 _TOKEN = "token_id, sha256, name, role, created_at_us, created_by, expires_at_us, revoked_at_us"  # noqa: S105
@@ -86,6 +89,35 @@ class PeopleInFile:
             if row is not None:
                 add_act(connection, token_act("revoke", _token_from(row), at_us=at_us, by=by))
         return row is not None
+
+    def add_request(self, row: BudgetRequest) -> None:
+        """Remember a request for more of a budget."""
+        with self._writing() as connection:
+            sqlite_requests.add_request(connection, row)
+            add_act(connection, request_act(row))
+
+    def request(self, request_id: str) -> BudgetRequest | None:
+        """One request."""
+        with self._asking() as connection:
+            return sqlite_requests.request(connection, request_id)
+
+    def requests(
+        self, *, only_open: bool = False, by: str | None = None, limit: int = 100
+    ) -> list[BudgetRequest]:
+        """Requests, newest first; only those that nobody answered, or of one who asks."""
+        with self._asking() as connection:
+            return sqlite_requests.requests(connection, limit, only_open=only_open, by=by)
+
+    def answer_request(self, ruling: Ruling, raised: Raise | None) -> BudgetRequest | None:
+        """Answer an open request, and raise the limit in the same step; None where none is open."""
+        with self._writing() as connection:
+            row = sqlite_requests.answer(connection, ruling)
+            if row is None:
+                return None
+            if raised is not None:
+                apply_in(connection, [raised])
+            add_act(connection, ruling_act(row, ruling))
+            return row
 
     def add_act(self, act: Act) -> bool:
         """Keep an act, unless the last one of its kind about the same left everything as it does now."""
