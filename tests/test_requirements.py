@@ -1,0 +1,102 @@
+"""Every requirement of the policy has a test that shows it; a test that goes away takes its line with it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+# By the numbers that the requirements have; several tests where one shows a part only.
+SHOWN_BY = """
+R3 sdk/test_policy_requirements.py test_r3_the_same_code_in_three_environments_differs_in_model_and_cap_only
+R6 cli/test_keys.py test_a_key_is_listed_without_its_secret
+R6 cli/test_keys.py test_keys_of_another_environment_are_left_out_when_one_is_named
+R7 gateway/test_policy_requirements.py test_r7_
+R8 gateway/test_policy_requirements.py test_r8_
+R8 gateway/test_wallets.py test_r8_an_empty_development_wallet_never_touches_production
+R9 policy/test_check.py test_two_variables_that_hold_one_provider_key
+R9 policy/test_check.py test_a_provider_key_that_two_environments_share
+R10 engine/test_wallets.py test_r10_
+R10 policy/test_check.py test_a_wallet_that_two_environments_share
+R11 config/test_load.py test_two_files_side_by_side_are_one_policy_and_each_keeps_its_targets
+R11 cli/test_policy_explain.py test_a_call_of_the_past_says_why_and_which_files_ruled_it
+R12 cli/test_policy.py test_two_environments_or_two_files_show_only_what_differs
+R13 gateway/test_policy_requirements.py test_r13_
+R14 cli/test_policy.py test_a_policy_of_production_alone_is_noticed_on_a_laptop
+R14 gateway/test_bad_input.py test_a_claimed_environment_is_stored_as_a_claim
+R15 gateway/test_policy_requirements.py test_r8_r15_r24_
+R24 gateway/test_policy_requirements.py test_r8_r15_r24_
+R51 faults/test_kill_switch.py test_one_command_stops_every_process_on_the_ledger
+R54 gateway/test_policy_requirements.py test_r54_
+R55 gateway/test_keys.py test_a_key_that_was_never_given_out_is_401_and_leaves_no_row
+R55 gateway/test_openai_sdk.py test_the_provider_gets_its_own_secret_and_nothing_of_ours
+R56 gateway/test_bad_input.py test_labels_that_cannot_be_read_are_marked_and_the_call_is_served
+R56 gateway/test_policy_requirements.py test_r54_r56_r58_
+R57 gateway/test_policy_requirements.py test_r57_
+R58 gateway/test_policy_requirements.py test_r54_r56_r58_
+R59 gateway/test_policy_requirements.py test_r59_
+R60 gateway/test_policy_requirements.py test_r60_r101_
+R61 gateway/test_refusals.py test_past_the_budget_a_client_raises_its_own_error_after_one_try
+R61 gateway/test_policy_requirements.py test_r61_r62_
+R62 gateway/test_policy_requirements.py test_r61_r62_
+R64 gateway/test_policy_requirements.py test_r8_r15_r24_
+R65 config/test_load.py test_a_bare_allowlist_is_a_policy
+R65 gateway/test_policy_requirements.py test_r65_
+R66 gateway/test_policy_requirements.py test_r66_
+R67 gateway/test_policy_requirements.py test_r65_r66_r67_
+R68 gateway/test_budgets_and_limits.py test_so_many_requests_a_minute_pass_and_the_next_is_told
+R69 gateway/test_policy_requirements.py test_r68_r69_
+R70 gateway/test_policy_requirements.py test_r70_r89_
+R71 gateway/test_policy_requirements.py test_r71_
+R74 gateway/test_policy_requirements.py test_r74_
+R75 engine/test_wallets.py test_r75_
+R75 gateway/test_wallets.py test_r75_
+R76 engine/test_wallets.py test_r76_
+R76 policy/test_check.py test_costs_that_are_not_tracked
+R77 engine/test_wallets.py test_r77_an_empty_wallet_refuses
+R77 engine/test_wallets.py test_r77_a_wallet_that_is_not_enforced_goes_below_nothing
+R77 gateway/test_wallets.py test_r77_
+R78 engine/test_thresholds.py test_half_and_ninety_percent_notify_once_and_a_hundred_blocks_the_next_call
+R78 engine/test_wallets.py test_r78_
+R79 engine/test_thresholds.py test_the_list_of_a_group_takes_the_place_of_the_general_one
+R79 engine/test_wallets.py test_r79_
+R80 engine/test_recall.py test_an_answer_is_served_within_its_time_and_not_after
+R80 gateway/test_cache.py test_an_identical_request_gets_the_very_bytes_again_for_nothing
+R81 engine/test_recall.py test_an_answer_is_served_within_its_time_and_not_after
+R81 gateway/test_cache.py test_production_and_development_never_serve_each_other
+R82 cache/test_every_place.py test_entry_5001_lets_go_of_the_one_used_longest_ago
+R83 gateway/test_cache.py test_anything_else_is_another_request
+R83 gateway/test_cache.py test_one_changed_tool_is_another_request
+R83 gateway/test_cache.py test_the_order_of_keys_does_not_matter
+R84 policy/test_routing.py test_usage_based_takes_the_lowest_share_of_its_limit
+R84 gateway/test_routing.py test_two_equal_targets_share_the_calls_evenly_by_use
+R85 config/test_secrets_stores_definitions.py test_every_missing_key_is_named_with_its_target_and_variable
+R85 config/test_secrets_stores_definitions.py test_no_key_is_ever_shown_or_pickled
+R86 gateway/test_routing.py test_a_target_that_fails_is_followed_by_the_next_and_each_attempt_is_a_row
+R86 policy/test_routing.py test_weights_of_three_to_one_give_750_and_250_of_1000_within_3_percent
+R87 gateway/test_routing.py test_a_target_that_fails_is_followed_by_the_next_and_each_attempt_is_a_row
+R87 gateway/test_policy_requirements.py test_r87_
+R88 engine/test_budgets_in_full.py test_a_spent_provider_budget_takes_its_target_out
+R89 gateway/test_policy_requirements.py test_r70_r89_
+R90 gateway/test_routing.py test_a_rule_on_a_label_leads_to_other_targets
+R91 config/test_starter.py test_answers_are_kept_only_when_asked_for_and_longer_in_development
+R91 gateway/test_cache.py test_what_was_avoided_is_in_the_sums
+R92 config/test_starter.py test_development_is_told_early_and_has_short_windows_and_money_for_evaluations
+R93 policy/test_check.py test_a_wallet_of_production_without_an_owner
+R93 policy/test_check.py test_a_budget_of_production_without_an_owner
+R94 engine/test_wallets.py test_r94_
+R95 gateway/test_policy_requirements.py test_r95_
+R96 config/test_starter.py test_development_is_told_early_and_has_short_windows_and_money_for_evaluations
+R97 engine/test_budgets_in_full.py test_december_has_an_amount_of_its_own_and_only_december
+R98 policy/test_check.py test_production_with_fewer_limits_than_development
+R101 gateway/test_policy_requirements.py test_r60_r101_
+"""
+
+
+@pytest.mark.parametrize("line", SHOWN_BY.strip().splitlines())
+def test_a_requirement_is_shown_by_a_test_that_is_there(line: str) -> None:
+    _, file, name = line.split()
+    text = (TESTS / file).read_text(encoding="utf-8")
+
+    assert re.search(rf"def {name}", text), f"no test of {file} begins with {name}"
