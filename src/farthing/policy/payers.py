@@ -8,6 +8,7 @@ from farthing.domain.call import Call, Identity
 from farthing.domain.money import divide_up
 from farthing.domain.names import matches, names_model
 from farthing.domain.period import window_of
+from farthing.policy.covering import Covering
 from farthing.policy.rules import (
     Action,
     AtLimit,
@@ -37,6 +38,7 @@ _REMEMBERED_MAX = 10_000
 class _Share(msgspec.Struct, frozen=True):
     """A budget that covers one kind of caller, with what still depends on the single call."""
 
+    place: int
     budget: Budget
     at_limit: AtLimit
     value: str | None
@@ -52,7 +54,9 @@ class Payers:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._covering = Covering(policy.budgets, FIXED_FACTS)
         self._shares: dict[tuple[str | None, ...], tuple[_Share, ...]] = {}
+        self._label_shares: dict[tuple[tuple[str | None, ...], int], _Share | None] = {}
         self._groups: Mapping[str | None, Group] = {group.name: group for group in policy.groups}
         self._limits: dict[tuple[str, str | None], tuple[tuple[Limit, str], ...]] = {}
 
@@ -70,6 +74,8 @@ class Payers:
         shares = self._shares.get(caller)
         if shares is None:
             shares = self._work_out(caller)
+        if self._covering.by_label and (more := self._by_label(call, caller)):
+            shares = tuple(sorted((*shares, *more), key=lambda share: share.place))
         return tuple(
             _payer(call, share)
             for share in shares
@@ -105,21 +111,48 @@ class Payers:
 
     def _work_out(self, caller: tuple[str | None, ...]) -> tuple[_Share, ...]:
         facts = dict(zip(FIXED_FACTS, caller, strict=True))
-        budgets = [budget for budget in self._policy.budgets if _fixed_match(budget, facts)]
-        shares = tuple([self._share(budget, facts) for budget in budgets]) + self._wallet_share(
-            facts, is_alone=not budgets
-        )
+        found = [self._share(place, facts) for place in self._covering.places(facts, NO_VALUE)]
+        shares = tuple([share for share in found if share is not None])
+        shares += self._wallet_share(facts, is_alone=not shares and not self._a_label_may_match(facts))
         if len(self._shares) >= _REMEMBERED_MAX:
             self._shares.clear()
         self._shares[caller] = shares
         return shares
 
-    def _share(self, budget: Budget, facts: Mapping[str, str | None]) -> _Share:
+    def _by_label(self, call: Call, caller: tuple[str | None, ...]) -> list[_Share]:
+        """The budgets of this caller that want a label of this call."""
+        found: list[_Share] = []
+        for name, by_value in self._covering.by_label.items():
+            for place in by_value.get(_label(call, name) or NO_VALUE, ()):
+                share = self._label_share(place, caller)
+                if share is not None:
+                    found.append(share)
+        return found
+
+    def _label_share(self, place: int, caller: tuple[str | None, ...]) -> _Share | None:
+        key = (caller, place)
+        if key in self._label_shares:
+            return self._label_shares[key]
+        if len(self._label_shares) >= _REMEMBERED_MAX:
+            self._label_shares.clear()
+        share = self._share(place, dict(zip(FIXED_FACTS, caller, strict=True)))
+        self._label_shares[key] = share
+        return share
+
+    def _a_label_may_match(self, facts: Mapping[str, str | None]) -> bool:
+        places = [place for values in self._covering.by_label.values() for place in values.values()]
+        return any(_fixed_match(self._policy.budgets[one], facts) for found in places for one in found)
+
+    def _share(self, place: int, facts: Mapping[str, str | None]) -> _Share | None:
+        """The budget at a place, as far as it covers such a caller; None where it does not."""
+        budget = self._policy.budgets[place]
+        if not _fixed_match(budget, facts):
+            return None
         environment = self._policy.environments.get(facts["environment"] or "")
         group = self._groups.get(facts["group"])
         inherited = environment.at_limit if environment else AtLimit.REFUSE
         at_limit = budget.at_limit or (group and group.at_limit) or inherited
-        return _share_of(budget, facts, at_limit, thresholds_of(environment, group, budget))
+        return _share_of(place, budget, facts, at_limit, thresholds_of(environment, group, budget))
 
     def _wallet_share(self, facts: Mapping[str, str | None], *, is_alone: bool) -> tuple[_Share, ...]:
         """The wallet of the caller's group; the thresholds are its own where no budget stands beside it."""
@@ -134,10 +167,12 @@ class Payers:
         at_limit = manner_of_wallet(
             environment, group.at_limit, blocks=_lowest(thresholds, Action.BLOCK) is not None
         )
-        return (_share_of(wallet_budget(wallet, self._policy.zone), facts, at_limit, thresholds),)
+        last, budget = len(self._policy.budgets), wallet_budget(wallet, self._policy.zone)
+        return (_share_of(last, budget, facts, at_limit, thresholds),)
 
 
 def _share_of(
+    place: int,
     budget: Budget,
     facts: Mapping[str, str | None],
     at_limit: AtLimit,
@@ -145,6 +180,7 @@ def _share_of(
 ) -> _Share:
     per = budget.per
     return _Share(
+        place=place,
         budget=budget,
         at_limit=at_limit,
         thresholds=thresholds,
