@@ -146,5 +146,5 @@ def test_a_hundred_thousand_runs_need_no_more_memory_than_ten_thousand() -> None
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 50_000
+    assert after - before < 1_000_000  # kept, they would be 20 MB
     assert store.verify() == []

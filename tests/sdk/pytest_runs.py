@@ -84,7 +84,11 @@ def run_pytest(
         **variables,
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *options],
+        [
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error",
+            # The SDKs leave connections to the garbage collector, as in our own tests.
+            "-W", "ignore::pytest.PytestUnraisableExceptionWarning", *options,
+        ],
         cwd=folder, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False,
     )  # fmt: skip
     return Told(ended, folder / "state" / "farthing" / "farthing.db")

@@ -1,6 +1,7 @@
 """Reach the clients that nobody wrapped: while a fence is around, every HTTP client's model calls pass it."""
 
 import contextvars
+import os
 import sys
 import threading
 from functools import lru_cache
@@ -85,7 +86,8 @@ def _guard_for(client: object, request: "httpx2.Request", family: ModuleType) ->
     if sdk is None:
         return None
     scope = scopes[-1]  # what the fences around it say, it says too
-    desk = _desk(sdk, scope.url, scope.environment, scope.shared)
+    ledger = scope.url or os.environ.get("FARTHING_LEDGER")  # named, so that a desk is not kept beyond it
+    desk = _desk(sdk, ledger, scope.environment, scope.shared)
     refuse = refuser_of(sdk)
     if isinstance(client, family.AsyncClient):
         return AsyncGuardTransport(cast("AsyncInner", inner), desk, family, refuse)
