@@ -1,5 +1,6 @@
 """farthing policy explain and simulate: calls as they were, as they would be, and under another policy."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from farthing.config.rulings import keep_ruling
 from farthing.config.stores import open_store
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.engine.entry_facts import entry_facts
-from farthing.ledger.entries import Outcome, Record
+from farthing.ledger.entries import EntryFacts, Hold, Offer, Outcome, Record, Settle
 from tests.cli.conftest import POLICY, Calls, CommandLine, complaint, told
 
 
@@ -138,3 +139,39 @@ def test_the_policy_in_use_changes_nothing_of_the_past(farthing: CommandLine, ca
 def test_a_ledger_without_calls_says_so(farthing: CommandLine, calls: Calls) -> None:
     calls.spent(1_000, at_us=1_000_000)
     assert "There is nothing to decide again" in farthing("policy", "simulate", "farthing.yaml").stdout
+
+
+def test_what_was_only_observed_and_keys_used_elsewhere_are_shown(
+    farthing: CommandLine, calls: Calls, company: Path
+) -> None:
+    assert "No call passed" in farthing("policy", "observed").stdout
+    facts = EntryFacts(
+        request_id="r", environment="production", dialect="openai.chat", model_asked="o3", key="web",
+        claimed_environment="development",
+    )  # fmt: skip
+    now_us = time.time_ns() // 1_000
+    offer = Offer(
+        target="t", provider="openai", model="o3", needs={}, claims=(),
+        rules=("observed: o3 is not allowed in production and would be refused",),
+    )  # fmt: skip
+    calls.apply(
+        Hold(call_id="o", at_us=now_us, owner="gateway", facts=facts, offers=(offer,)),
+        Settle(call_id="o", at_us=now_us, cost_nanodollars=5_000_000),
+    )
+
+    answer = told(farthing("policy", "observed", "--json"))
+
+    assert answer["would_have"] == [
+        {
+            "environment": "production",
+            "rule": "o3 is not allowed in production and would be refused",
+            "calls": 1,
+            "cost_nanodollars": 5_000_000,
+        }
+    ]
+    assert [(row["key"], row["environment"], row["claimed"]) for row in answer["claims"]] == [
+        ("web", "production", "development")
+    ]
+    shown = farthing("policy", "observed").stdout
+    assert "would be refused" in shown
+    assert "Keys whose callers claim another environment" in shown

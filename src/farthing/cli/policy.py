@@ -11,6 +11,7 @@ from farthing.cli.door import ANSWER_IS_NO, command, noun
 from farthing.cli.opening import read_policy, read_prices
 from farthing.cli.policy_diff import diff
 from farthing.cli.policy_explain import explain
+from farthing.cli.policy_observed import observed
 from farthing.cli.policy_simulate import simulate
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def schema(as_json: options.AsJson = False) -> None:
 
 command(app, "diff", example="farthing policy diff development production")(diff)
 command(app, "simulate", example="farthing policy simulate stricter.yaml --since 30d")(simulate)
+command(app, "observed", example="farthing policy observed --since 7d")(observed)
 command(app, "explain", example="farthing policy explain --environment development --model gpt-4o")(explain)
 
 

@@ -8,7 +8,7 @@ from farthing.domain.call import Call
 from farthing.domain.errors import BadRequest, Reason, Refusal
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.ledger.entries import AtShort, Claim, Need, Offer, Unit, account_name
-from farthing.policy.decide import Proposal, limits, payers
+from farthing.policy.decide import OBSERVED, Proposal, limits, payers
 from farthing.policy.payers import FIXED_FACTS
 from farthing.policy.rules import (
     AtLimit,
@@ -102,11 +102,14 @@ def quote(
     family = facts.dialect.partition(".")[0]
     provider = priced_provider(prices, candidate.target, candidate.model, family)
     model = prices.facts(provider, candidate.model)
+    observes = environment.at_limit is AtLimit.OBSERVE
     price: Price | None = None
     if policy.cost_tracked and not facts.free and not candidate.target.mock:
         price = prices.find(provider, candidate.model, call.at_us, service_tier=facts.service_tier)
-        if price is None and environment.unpriced is Unpriced.DEAREST:
+        if price is None and (environment.unpriced is Unpriced.DEAREST or observes):
             price = prices.dearest(provider, call.at_us)
+            if environment.unpriced is Unpriced.REFUSE:
+                candidate = _observed(candidate, f"{candidate.model} has no price")
         if price is None:
             return Refusal(
                 reason=Reason.UNPRICED_MODEL,
@@ -119,12 +122,12 @@ def quote(
     input_tokens += facts.media_tokens + (HIDDEN_TOKENS_WITH_TOOLS if facts.tools else HIDDEN_TOKENS)
     context = model.context_window or CONTEXT_UNKNOWN
     if facts.unbounded and environment.unbounded is Unbounded.REFUSE:
-        return Refusal(
-            reason=Reason.UNBOUNDED_INPUT,
-            message=f"billed input of this call is not in its body ({', '.join(facts.unbounded)})",
-            fix="send the content itself, or set  unbounded: context  for the environment",
-        )
-    if facts.unbounded and environment.unbounded is Unbounded.CONTEXT:
+        message = f"billed input of this call is not in its body ({', '.join(facts.unbounded)})"
+        if not observes:
+            fix = "send the content itself, or set  unbounded: context  for the environment"
+            return Refusal(reason=Reason.UNBOUNDED_INPUT, message=message, fix=fix)
+        candidate = _observed(candidate, message)
+    if facts.unbounded and environment.unbounded is not Unbounded.OVERRUN:
         input_tokens = context
     return Quote(
         candidate=candidate,
@@ -134,6 +137,12 @@ def quote(
         output_cap=_cap_to_send(call, candidate, environment, model),
         counted=exact is not None,
     )
+
+
+def _observed(candidate: Candidate, why: str) -> Candidate:
+    """The same candidate, with what would have become of it if more than observed."""
+    rule = f"{OBSERVED}{why} and would be refused"
+    return msgspec.structs.replace(candidate, rules=(*candidate.rules, rule))
 
 
 def _cap_to_send(call: Call, candidate: Candidate, environment: Environment, model: ModelFacts) -> int | None:

@@ -18,6 +18,8 @@ __all__ = ["AUTO", "Proposal", "decide", "limits", "payers"]
 # A caller that leaves the choice to the policy gets the cheapest model it may use.
 AUTO = "auto"
 _LISTED_MAX = 20
+# Begins the rule of a call that passes only because nothing is blocked.
+OBSERVED = "observed: "
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +176,7 @@ class _Question:
     def _observed(self, candidates: tuple[Candidate, ...]) -> Proposal | Refusal:
         """Let a model pass that is not allowed, and say what would have become of it."""
         would = f"would be downgraded to {candidates[0].model}" if candidates else "would be refused"
-        rule = f"observed: {self.asked} is not allowed in {self.environment.name} and {would}"
+        rule = f"{OBSERVED}{self.asked} is not allowed in {self.environment.name} and {would}"
         found = self._as_asked()
         if not found:
             return self.nobody_serves(self.asked, None)
