@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from farthing.config.stores import open_store
 from farthing.gateway.keys import sha256_of
 from tests.cli.conftest import CommandLine, complaint, told
@@ -101,3 +103,26 @@ def test_a_misspelt_label_is_met_with_a_question(farthing: CommandLine, company:
 
     assert result.exit_code == 2
     assert "did you mean alice?" in result.stderr
+
+
+@pytest.mark.usefixtures("company")
+def test_a_key_is_rotated_and_stays_the_same_key(farthing: CommandLine) -> None:
+    made = told(
+        farthing(
+            "key", "create", "--environment", "development", "--label", "alice", "--expires", "30d", "--json"
+        )
+    )
+    assert made["expires_at"] > made["created_at"]
+
+    anew = told(
+        farthing("key", "rotate", "alice", "--overlap", "0", "--expires", "60d", "--by", "ana", "--json")
+    )
+
+    assert anew["key_id"] == made["key_id"]
+    assert anew["key"] != made["key"]
+    assert anew["expires_at"] > made["expires_at"]
+    listed = farthing("key", "list")
+    assert "never" in listed.stdout and anew["key"] not in listed.stdout
+    (act,) = told(farthing("audit", "list", "--action", "key rotate", "--json"))["audit"]
+    assert (act["by"], act["to"]) == ("ana", "alice of development")
+    assert farthing("key", "rotate", "nobody").exit_code == 2

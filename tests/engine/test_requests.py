@@ -197,4 +197,4 @@ def test_a_limit_is_raised_and_lowered_without_a_request(
 def test_r62_the_refusal_names_the_exact_command(governor: Governor) -> None:
     with pytest.raises(Refused) as refused:
         governor.authorize(a_call("tenth"))
-    assert 'farthing budget request month 50 --reason "..."' in refused.value.refusal.fix
+    assert "farthing budget request month 50 --reason '...'" in refused.value.refusal.fix

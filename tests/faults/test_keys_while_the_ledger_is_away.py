@@ -10,7 +10,7 @@ from farthing.domain.errors import LedgerUnavailable
 from farthing.gateway import identities as under_test
 from farthing.gateway.identities import Identities
 from farthing.gateway.key_admin import create_key
-from farthing.ledger.entries import KeyRow
+from farthing.ledger.people import KeyRow
 from farthing.ledger.sqlite import SqliteStore
 from tests.builders import Clock, a_policy
 

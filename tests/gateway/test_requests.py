@@ -34,7 +34,7 @@ def test_r62_r63_a_developer_who_is_refused_asks_and_an_approver_lets_it_go_on(b
     _, approver = a_token(broke, "approver")
     refused = broke.chat(key, "hello")
     assert refused.status == 429
-    command = 'farthing budget request per-developer 50 --value alice --reason "..."'
+    command = "farthing budget request per-developer 50 --value alice --reason '...'"
     assert command in refused.json()["error"]["farthing"]["fix"]
 
     asked = send(

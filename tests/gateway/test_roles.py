@@ -24,6 +24,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/holds"): LOOKING,
     ("GET", "/api/keys"): LOOKING,
     ("POST", "/api/keys"): ADMIN,
+    ("POST", "/api/keys/{key_id}/rotate"): ADMIN,
     ("DELETE", "/api/keys/{key_id}"): ADMIN,
     ("GET", "/api/me/spend"): {"developer"},
     ("GET", "/api/outcomes"): ALL,

@@ -11,7 +11,6 @@ from farthing.ledger.entries import (
     Booked,
     Done,
     Held,
-    KeyRow,
     Need,
     Offer,
     Operation,
@@ -21,6 +20,7 @@ from farthing.ledger.entries import (
     Unit,
     Unknown,
 )
+from farthing.ledger.people import KeyRow
 from farthing.ledger.store import Store
 from tests.ledger.sentences import (
     CENT,

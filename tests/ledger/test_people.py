@@ -9,7 +9,7 @@ import pytest
 from farthing.domain.role import Role
 from farthing.domain.stop import Stop
 from farthing.ledger.auditing import Act, WantedActs
-from farthing.ledger.people import Token
+from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.sqlite import SqliteStore
 from farthing.ledger.store import Store
 from tests.ledger.sentences import NOON_US, undo_migrations_after
@@ -123,3 +123,67 @@ def test_a_file_of_before_there_were_tokens_takes_them(ledger_file: Path) -> Non
 
     assert after.tokens() == [a_token()]
     after.close()
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_key(**changes: int) -> KeyRow:
+    row = KeyRow(
+        key_id="key_1", sha256=b"a" * 32, environment="development", label="alice", created_at_us=NOON_US
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def rotated(store: Store, letter: bytes, *, old_until_us: int, expires_at_us: int | None = None) -> bool:
+    return (
+        store.rotate_key(
+            "key_1",
+            letter * 32,
+            at_us=NOON_US,
+            old_until_us=old_until_us,
+            expires_at_us=expires_at_us,
+            by="ana",
+        )
+        is not None
+    )
+
+
+def opens(store: Store, letter: bytes, at_us: int) -> bool:
+    row = store.key_by_hash(letter * 32)
+    return row is not None and row.key_id == "key_1" and row.is_good(at_us)
+
+
+def test_a_rotated_key_is_opened_by_both_secrets_until_the_overlap_ends(store: Store) -> None:
+    store.add_key(a_key(), by="ana")
+    assert rotated(store, b"b", old_until_us=NOON_US + 10)
+
+    assert opens(store, b"a", NOON_US + 9) and opens(store, b"b", NOON_US + 9)
+    assert not opens(store, b"a", NOON_US + 10)
+    assert opens(store, b"b", NOON_US + 10)
+    assert rotated(store, b"c", old_until_us=NOON_US + 20)
+    assert not opens(store, b"a", NOON_US + 10)
+    assert opens(store, b"b", NOON_US + 19) and not opens(store, b"b", NOON_US + 20)
+    (kept,) = store.keys()
+    assert kept.sha256 == b"c" * 32
+    assert store.acts(WantedActs(action="key rotate"))[1].before == (
+        "a secret that works until 2026-12-10T12:00:00.000010Z"
+    )
+
+
+def test_revoking_a_key_ends_every_secret_of_it_and_it_is_rotated_no_more(store: Store) -> None:
+    store.add_key(a_key(), by="ana")
+    rotated(store, b"b", old_until_us=NOON_US + 10)
+    store.revoke_key("key_1", NOON_US + 1, by="ana")
+
+    assert not opens(store, b"a", NOON_US + 2) and not opens(store, b"b", NOON_US + 2)
+    assert not rotated(store, b"c", old_until_us=NOON_US + 10)
+
+
+def test_a_key_expires(store: Store) -> None:
+    store.add_key(a_key(expires_at_us=NOON_US + 5), by="ana")
+    assert opens(store, b"a", NOON_US + 4) and not opens(store, b"a", NOON_US + 5)
+
+    rotated(store, b"b", old_until_us=NOON_US + 5, expires_at_us=NOON_US + 50)
+    assert opens(store, b"b", NOON_US + 49) and not opens(store, b"b", NOON_US + 50)
+    assert not opens(store, b"a", NOON_US + 5)

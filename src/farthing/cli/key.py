@@ -1,4 +1,4 @@
-"""Keys of consumers: create, list and revoke them."""
+"""Keys of consumers: create, list, rotate and revoke them."""
 
 import time
 from typing import Annotated
@@ -9,9 +9,10 @@ from farthing.cli import options, screen
 from farthing.cli.author import By, author
 from farthing.cli.door import ANSWER_IS_NO, CommandError, command, noun
 from farthing.cli.opening import did_you_mean, open_ledger, read_policy
-from farthing.ledger.entries import KeyRow
+from farthing.cli.spans import after
+from farthing.ledger.people import KeyRow
 
-app = noun("key", "Keys that call the gateway: create, list, revoke.")
+app = noun("key", "Keys that call the gateway: create, list, rotate, revoke.")
 
 
 @command(app, "create", example="farthing key create --environment development --label alice")
@@ -22,6 +23,9 @@ def create(
     developer: Annotated[
         str | None, typer.Option(help="Developer it counts for; default: the label.")
     ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="How long it works, such as 30d.")
+    ] = None,
     by: By = None,
     policy: options.Policies = None,
     ledger: options.Ledger = None,
@@ -30,12 +34,12 @@ def create(
     """Create a key and print it: once, and nowhere else. Only its hash is kept."""
     from farthing.gateway.key_admin import BadLabel, KeyTaken, UnknownEnvironment, create_key, key_json
 
-    rules = read_policy(policy).policy
+    rules, now_us = read_policy(policy).policy, time.time_ns() // 1_000
     with open_ledger(ledger, policy, make=True) as store:
         try:
             secret, row = create_key(
                 store, rules, environment=environment, label=label, group=group, developer=developer,
-                by=author(by), at_us=time.time_ns() // 1_000,
+                by=author(by), at_us=now_us, expires_at_us=after(now_us, expires),
             )  # fmt: skip
         except BadLabel as error:
             raise CommandError(str(error), fix="choose a name such as alice or search-service") from error
@@ -70,12 +74,13 @@ def list_keys(
     as_json: options.AsJson = False,
 ) -> None:
     """List keys, without their secrets."""
-    from farthing.gateway.key_admin import key_json
+    from farthing.gateway.key_admin import key_json, last_used
 
     with open_ledger(ledger, policy, empty=True) as store:
         everyone = store.keys()
-    rows = [row for row in everyone if environment in (None, row.environment)]
-    told = [key_json(row) for row in rows]
+        rows = [row for row in everyone if environment in (None, row.environment)]
+        told = [{**key_json(row), "last_used_at": last_used(store, row)} for row in rows]
+    good = {row.key_id for row in rows if row.is_good(time.time_ns() // 1_000)}
     if as_json:
         screen.print_json({"keys": told})
         return
@@ -83,7 +88,8 @@ def list_keys(
         screen.line("No keys yet. Create one:  farthing key create --environment development --label NAME")
         return
     columns = dict.fromkeys(
-        ("environment", "label", "key id", "group", "developer", "created", "state"), "left"
+        ("environment", "label", "key id", "group", "developer", "created", "last used", "expires", "state"),
+        "left",
     )
     screen.table(
         columns,
@@ -91,11 +97,56 @@ def list_keys(
             (
                 str(key["environment"]), str(key["label"]), str(key["key_id"]), str(key["group"] or ""),
                 str(key["developer"] or key["label"]), str(key["created_at"])[:16].replace("T", " "),
-                "revoked " + str(key["revoked_at"])[:10] if key["revoked_at"] else "in use",
+                str(key["last_used_at"] or "never")[:16].replace("T", " "), str(key["expires_at"] or "")[:16],
+                "revoked " + str(key["revoked_at"])[:10] if key["revoked_at"]
+                else "in use" if key["key_id"] in good else "expired",
             )
             for key in told
         ],
     )  # fmt: skip
+
+
+@command(app, "rotate", example="farthing key rotate alice --environment development --overlap 24h")
+def rotate(
+    key: Annotated[str, typer.Argument(metavar="KEY_ID|LABEL", help="Id or label, as key list shows it.")],
+    environment: Annotated[
+        str | None, typer.Option(help="Environment, where a label is used in several.")
+    ] = None,
+    overlap: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long the old secret works on; 0 ends it at once.")
+    ] = "24h",
+    expires: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="How long the key works, where that is to change.")
+    ] = None,
+    by: By = None,
+    policy: options.Policies = None,
+    ledger: options.Ledger = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Give a key another secret and print it, once. It stays the same key: label, limits, history."""
+    from farthing.gateway.key_admin import BadRotation, key_json, rotate_key
+
+    now_us = time.time_ns() // 1_000
+    overlap_us = (after(now_us, overlap) or now_us) - now_us
+    with open_ledger(ledger, policy) as store:
+        everyone = store.keys()
+        living = [row for row in everyone if row.revoked_at_us is None]
+        try:
+            secret, row = rotate_key(
+                store, _the_key(key, environment, living), by=author(by), at_us=now_us,
+                overlap_us=overlap_us, expires_at_us=after(now_us, expires),
+            )  # fmt: skip
+        except BadRotation as error:
+            raise CommandError(
+                str(error), fix="say it with  --expires 30d", exit_code=ANSWER_IS_NO
+            ) from error
+    if as_json:
+        screen.print_json({**key_json(row), "key": secret})
+        return
+    screen.line(secret)
+    screen.remark(
+        f"Key {row.key_id}, {row.label} of {row.environment}. The old secret works for {overlap} more."
+    )
 
 
 @command(app, "revoke", example="farthing key revoke alice --environment development")

@@ -12,6 +12,8 @@ class BadSpan(ValueError):
 
 def span_us(text: str) -> int:
     """Microseconds of a span such as 30d. Raises BadSpan."""
+    if text.strip() == "0":
+        return 0
     found = _SPAN.fullmatch(text.strip())
     if found is None:
         raise BadSpan(f"{text!r} is no span of time; write it like 90m, 2h, 30d or 4w")

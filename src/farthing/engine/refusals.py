@@ -142,7 +142,7 @@ def _request_command(balance: Balance) -> str:
         words += ["--value", balance.value]
     if balance.window.startswith(RUN_WINDOW):
         words += ["--run", balance.window.removeprefix(RUN_WINDOW)]
-    return f'{shlex.join(words)} --reason "..."'
+    return f"{shlex.join(words)} --reason '...'"
 
 
 class _Remembered(msgspec.Struct):

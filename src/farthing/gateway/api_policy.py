@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI, Response
 
-from farthing.gateway.api_asking import Admin, Json, Viewer
+from farthing.gateway.api_asking import Admin, Json, Viewer, Who
 from farthing.gateway.reloading import Reloader
 
 
@@ -15,9 +15,9 @@ def add_policy(app: FastAPI, reloader: Reloader) -> None:
         return reloader.standing()
 
     @app.post("/api/policy/reload", dependencies=[Admin], responses={409: {"description": "kept the old"}})
-    async def reload(response: Response) -> Json:
+    async def reload(response: Response, who: Who) -> Json:
         """Read the files anew, in every worker. 409 where they are wrong: the old policy stays in force."""
-        await reloader.reload()
+        await reloader.reload(by=who.name)
         if reloader.refused is not None:
             response.status_code = 409
         else:

@@ -211,6 +211,7 @@ class Gateway:
         self._calls = self._new_calls()
         self._refreshing = asyncio.create_task(self._identities.keep_fresh())
         self._background = [asyncio.create_task(self._tick()), asyncio.create_task(self._reloader.watch())]
+        await asyncio.to_thread(self._reloader.tell_in_force)
         self._reloader.heed_signal()
         # What was loaded lives as long as the process: the collector need not walk it during calls.
         gc.collect()

@@ -8,7 +8,7 @@ import msgspec
 from farthing.domain.call import Identity
 from farthing.domain.errors import LedgerUnavailable
 from farthing.gateway.keys import is_well_formed, sha256_of
-from farthing.ledger.entries import KeyRow
+from farthing.ledger.people import KeyRow
 from farthing.ledger.store import Store
 from farthing.policy.rules import Policy
 
@@ -34,7 +34,7 @@ class Identities:
         self._known: dict[str, _Known] = {}
 
     async def find(self, credential: str) -> Identity | None:
-        """The identity of a key, or None where it is unknown, mistyped or revoked.
+        """The identity of a key, or None where it is unknown, mistyped, expired or revoked.
 
         Raises LedgerUnavailable for a key not in use yet, when the ledger cannot be asked.
         """
@@ -62,7 +62,8 @@ class Identities:
                 wallet=group.wallet,
             )
         row = self._store.key_by_hash(sha256)
-        if row is None or row.revoked_at_us is not None or row.environment not in self._policy.environments:
+        known = row is not None and row.environment in self._policy.environments
+        if row is None or not known or not row.is_good(self._clock()):
             return None
         return self._identity(row)
 

@@ -32,7 +32,7 @@ def unknown_key(credential: str) -> str:
         return f"this is no key of farthing's, which begin with {PREFIX}-, and no group of the policy has it"
     if not is_well_formed(credential):
         return "this key is mistyped or cut off"
-    return "this key is not known here, or it was revoked"
+    return "this key is not known here, or it was revoked, rotated or expired"
 
 
 def sha256_of(key: str) -> bytes:

@@ -23,6 +23,7 @@ from farthing.config.source import stamp_of
 from farthing.domain.errors import LedgerUnavailable, PolicyError, Problem
 from farthing.domain.period import iso_utc
 from farthing.engine.governor import Governor
+from farthing.ledger.auditing import policy_act
 
 log = logging.getLogger("farthing.gateway")
 
@@ -90,12 +91,15 @@ class Reloader:
         before, self._seen = self._seen, stamp_of(watched_files(self._running))
         return self._seen == before and self._seen != self._read
 
-    async def reload(self) -> None:
-        """Read the files now; what they say is in force afterwards, or ``refused`` says why not."""
+    async def reload(self, by: str = "the files") -> None:
+        """Read the files now; what they say is in force afterwards, or ``refused`` says why not.
+
+        by: who asked for it; the files themselves where they changed.
+        """
         async with self._one_at_a_time:
             stamp = await asyncio.to_thread(stamp_of, watched_files(self._running))
             try:
-                former = await self._take_over()
+                former = await self._take_over(by)
             except PolicyError as error:
                 self._keep(error.problems)
             except LedgerUnavailable as error:
@@ -107,11 +111,14 @@ class Reloader:
                 await asyncio.to_thread(former.finish)
             self._read = stamp
 
-    async def _take_over(self) -> Governor:
+    async def _take_over(self, by: str) -> Governor:
         running = self._running
         following = await asyncio.to_thread(read_following, running)
         put_in_use = self._door.ready_for(following)
         await asyncio.to_thread(put_on_record, following, running)
+        before = running.policy.digest
+        act = policy_act(following.loaded.policy.digest, at_us=running.clock(), by=by, before=before)
+        await asyncio.to_thread(running.store.add_act, act)
         # From here on nothing waits: a call is decided by the one policy or the other.
         former = put_in_force(following, running)
         put_in_use()
@@ -124,6 +131,11 @@ class Reloader:
         log.warning(
             "the changed policy is not used, and %s stays in force:%s", self._running.policy.digest, told
         )
+
+    def tell_in_force(self) -> None:
+        """Have the audit tell which policy the gateway starts with, where that is news."""
+        running = self._running
+        running.store.add_act(policy_act(running.policy.digest, at_us=running.clock(), by="the start"))
 
     def tick(self) -> None:
         """Have every governor that may still decide do what waits for a moment to pass."""

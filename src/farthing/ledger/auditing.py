@@ -3,9 +3,10 @@
 import msgspec
 
 from farthing.domain.money import dollars
+from farthing.domain.period import iso_utc
 from farthing.domain.stop import Stop
-from farthing.ledger.entries import KeyRow, Unit
-from farthing.ledger.people import Token
+from farthing.ledger.entries import Unit
+from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import RaiseRow
 from farthing.ledger.requests import BudgetRequest, Ruling
 
@@ -75,6 +76,17 @@ def key_act(verb: str, row: KeyRow, *, at_us: int, by: str) -> Act:
     return Act(
         at_us=at_us, by=by, action=f"key {verb}", about=row.key_id, after=f"{row.label} of {row.environment}"
     )
+
+
+def rotation_act(row: KeyRow, *, at_us: int, by: str, old_until_us: int) -> Act:
+    """A key was given another secret."""
+    act = key_act("rotate", row, at_us=at_us, by=by)
+    return msgspec.structs.replace(act, before=f"a secret that works until {iso_utc(old_until_us)}")
+
+
+def policy_act(digest: str, *, at_us: int, by: str, before: str | None = None) -> Act:
+    """A policy came in force; the same one again is no news."""
+    return Act(at_us=at_us, by=by, action="policy use", about="policy", before=before, after=digest)
 
 
 def token_act(verb: str, row: Token, *, at_us: int, by: str) -> Act:

@@ -415,19 +415,6 @@ class Difference(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     found: int
 
 
-class KeyRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
-    """An API key as the ledger keeps it: never the secret, only its SHA-256."""
-
-    key_id: str
-    sha256: bytes
-    environment: str
-    label: str
-    created_at_us: int
-    group: str | None = None
-    developer: str | None = None
-    revoked_at_us: int | None = None
-
-
 # The value whose account is shared by all values that came too late for one of their own.
 OTHER_VALUES = "(other)"
 

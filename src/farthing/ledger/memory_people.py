@@ -7,9 +7,17 @@ from itertools import islice
 
 import msgspec
 
-from farthing.ledger.auditing import Act, WantedActs, key_act, request_act, ruling_act, token_act
-from farthing.ledger.entries import Answer, KeyRow, Operation
-from farthing.ledger.people import Token
+from farthing.ledger.auditing import (
+    Act,
+    WantedActs,
+    key_act,
+    request_act,
+    rotation_act,
+    ruling_act,
+    token_act,
+)
+from farthing.ledger.entries import Answer, Operation
+from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import Raise
 from farthing.ledger.requests import BudgetRequest, Ruling, answered
 
@@ -20,6 +28,7 @@ class PeopleInMemory:
     def __init__(self, acts_kept: int) -> None:
         self._lock = threading.RLock()
         self._keys: dict[str, KeyRow] = {}
+        self._retired: dict[bytes, tuple[str, int]] = {}
         self._tokens: dict[str, Token] = {}
         self._requests: dict[str, BudgetRequest] = {}
         self._acts: deque[Act] = deque(maxlen=acts_kept)
@@ -42,12 +51,32 @@ class PeopleInMemory:
     def key_by_hash(self, sha256: bytes) -> KeyRow | None:
         """The key with this hash, revoked or not."""
         with self._lock:
+            if sha256 in self._retired:
+                key_id, until_us = self._retired[sha256]
+                return self._keys[key_id].with_secret(sha256, until_us=until_us)
             return next((row for row in self._keys.values() if row.sha256 == sha256), None)
 
     def keys(self) -> list[KeyRow]:
         """All keys, by environment and label."""
         with self._lock:
             return sorted(self._keys.values(), key=lambda row: (row.environment, row.label))
+
+    def rotate_key(
+        self, key_id: str, sha256: bytes, *, at_us: int, old_until_us: int, expires_at_us: int | None, by: str
+    ) -> KeyRow | None:
+        """Give a living key another secret; the old one opens it until its time is over.
+
+        None where there is no such key, or it was revoked.
+        """
+        with self._lock:
+            row = self._keys.get(key_id)
+            if row is None or row.revoked_at_us is not None:
+                return None
+            self._retired[row.sha256] = (key_id, old_until_us)
+            row = msgspec.structs.replace(row, sha256=sha256, expires_at_us=expires_at_us)
+            self._keys[key_id] = row
+            self._acts.append(rotation_act(row, at_us=at_us, by=by, old_until_us=old_until_us))
+            return row
 
     def revoke_key(self, key_id: str, at_us: int, *, by: str) -> bool:
         """Revoke a key; False where there is none or it was revoked before."""

@@ -3,8 +3,7 @@
 from typing import Protocol
 
 from farthing.ledger.auditing import Act, WantedActs
-from farthing.ledger.entries import KeyRow
-from farthing.ledger.people import Token
+from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import Raise
 from farthing.ledger.requests import BudgetRequest, Ruling
 
@@ -20,11 +19,20 @@ class PeopleStore(Protocol):
         ...
 
     def key_by_hash(self, sha256: bytes) -> KeyRow | None:
-        """The key with this hash, revoked or not."""
+        """The key with this hash, good or not; a secret that was replaced expires with its own time."""
         ...
 
     def keys(self) -> list[KeyRow]:
         """All keys, by environment and label."""
+        ...
+
+    def rotate_key(
+        self, key_id: str, sha256: bytes, *, at_us: int, old_until_us: int, expires_at_us: int | None, by: str
+    ) -> KeyRow | None:
+        """Give a living key another secret; the old one opens it until its time is over.
+
+        None where there is no such key, or it was revoked.
+        """
         ...
 
     def revoke_key(self, key_id: str, at_us: int, *, by: str) -> bool:

@@ -6,9 +6,16 @@ from typing import Any
 
 from farthing.domain.role import Role
 from farthing.ledger import sqlite_keys, sqlite_requests
-from farthing.ledger.auditing import Act, WantedActs, key_act, request_act, ruling_act, token_act
-from farthing.ledger.entries import KeyRow
-from farthing.ledger.people import Token
+from farthing.ledger.auditing import (
+    Act,
+    WantedActs,
+    key_act,
+    request_act,
+    rotation_act,
+    ruling_act,
+    token_act,
+)
+from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import Raise
 from farthing.ledger.requests import BudgetRequest, Ruling
 from farthing.ledger.sqlite_apply import apply_in
@@ -49,6 +56,21 @@ class PeopleInFile:
         """All keys, by environment and label."""
         with self._asking() as connection:
             return sqlite_keys.keys(connection)
+
+    def rotate_key(
+        self, key_id: str, sha256: bytes, *, at_us: int, old_until_us: int, expires_at_us: int | None, by: str
+    ) -> KeyRow | None:
+        """Give a living key another secret; the old one opens it until its time is over.
+
+        None where there is no such key, or it was revoked.
+        """
+        with self._writing() as connection:
+            row = sqlite_keys.rotate_key(
+                connection, key_id, sha256, old_until_us=old_until_us, expires_at_us=expires_at_us
+            )
+            if row is not None:
+                add_act(connection, rotation_act(row, at_us=at_us, by=by, old_until_us=old_until_us))
+        return row
 
     def revoke_key(self, key_id: str, at_us: int, *, by: str) -> bool:
         """Revoke a key; False where there is none or it was revoked before."""
