@@ -241,7 +241,7 @@ def test_a_refusal_names_the_budget_its_numbers_and_the_way_on(make: Make) -> No
     assert (refused.limit, refused.spent, refused.held) == (100_000, 0, 0)
     assert refused.resets_at == "2026-10-01T00:00:00.000000Z"
     assert "dev-month" in refused.message
-    assert "farthing budget show dev-month" in refused.fix
+    assert "farthing budget request dev-month" in refused.fix
 
 
 def test_all_limits_that_match_must_fit(make: Make) -> None:
