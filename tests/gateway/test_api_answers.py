@@ -38,6 +38,7 @@ def test_spend_is_the_same_sum_by_every_dimension(gateway: RunningGateway) -> No
         ("/api/keys?all=true", 400, "all is not a parameter of this path; it has none"),
         ("/api/calls/call_nowhere", 404, "no call call_nowhere"),
         ("/api/nowhere", 404, "/api/docs"),
+        ("/api/audit?since_us=99999999999999999999", 400, "cannot be asked"),
     ],
 )
 def test_an_error_says_what_is_wrong_in_the_shape_of_all_others(

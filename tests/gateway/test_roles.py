@@ -130,6 +130,22 @@ def test_a_developer_token_is_not_made_and_a_name_is_taken_once(gateway: Running
     gateway.admin(f"/api/tokens/{token_id}", "DELETE")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/keys", {"environment": "production", "label": "x", "developer": "\ud800"}),
+        ("POST", "/api/keys", {"environment": "production", "label": "x", "expires": "999999w"}),
+        ("POST", "/api/stops", {"environment": "nowhere", "reason": "\ud800"}),
+        ("POST", "/api/raises", {"budget": "production-month", "amount": "$1", "reason": "\ud800"}),
+        ("POST", "/api/requests", {"budget": "production-month", "amount": "$1", "reason": "\ud800"}),
+    ],
+)
+def test_what_no_ledger_can_keep_is_told_and_no_error_of_ours(
+    gateway: RunningGateway, method: str, path: str, body: Json
+) -> None:
+    assert gateway.admin(path, method, body).status == 400
+
+
 def test_a_revoked_token_opens_nothing_from_that_moment(gateway: RunningGateway) -> None:
     token_id, bearer = a_token(gateway, "viewer", expires="1h")
     assert gateway.request("GET", "/api/holds", headers=bearer).status == 200

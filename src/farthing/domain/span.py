@@ -4,6 +4,7 @@ import re
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+_SECONDS_MAX = 3_653 * 86_400
 
 
 class BadSpan(ValueError):
@@ -17,4 +18,7 @@ def span_us(text: str) -> int:
     found = _SPAN.fullmatch(text.strip())
     if found is None:
         raise BadSpan(f"{text!r} is no span of time; write it like 90m, 2h, 30d or 4w")
-    return int(found[1]) * _SECONDS[found[2]] * 1_000_000
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _SECONDS_MAX:
+        raise BadSpan(f"{text!r} is longer than ten years")
+    return seconds * 1_000_000

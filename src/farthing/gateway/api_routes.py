@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from farthing import __version__
 from farthing.config.build import Running
+from farthing.domain.errors import LedgerUnavailable
 from farthing.gateway.api_alerts import add_alerts
 from farthing.gateway.api_asking import ROLES, Anyone, Json, Viewer, Who, tell_roles
 from farthing.gateway.api_cache import add_cache
@@ -22,6 +23,7 @@ from farthing.gateway.api_stops import add_stops
 from farthing.gateway.api_wallets import add_wallets
 from farthing.gateway.refusals import reject
 from farthing.gateway.reloading import Reloader
+from farthing.ledger.store import BatchPoisoned
 from farthing.reports.budgets import balance_json, hold_json, in_order
 from farthing.reports.calls import call_json
 from farthing.reports.spend import check_dimensions, complete_spend, spend_json
@@ -51,6 +53,8 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     )
     app.add_exception_handler(StarletteHTTPException, _tell_refused)
     app.add_exception_handler(RequestValidationError, _tell_unreadable)
+    app.add_exception_handler(BatchPoisoned, _tell_impossible)
+    app.add_exception_handler(LedgerUnavailable, _tell_ledger_away)
 
     @app.middleware("http")
     async def private(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own type
@@ -166,6 +170,15 @@ async def _tell_unreadable(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = (f"{'.'.join(str(part) for part in row['loc'][1:])}: {row['msg']}" for row in error.errors())
     return _in_one_shape(422, "; ".join(problem.removeprefix(": ") for problem in problems))
+
+
+async def _tell_impossible(_: Request, error: Exception) -> Response:
+    """A number beyond 64 bits, or text that is no text, is the asker's to mend."""
+    return _in_one_shape(400, f"this cannot be asked: {error}")
+
+
+async def _tell_ledger_away(_: Request, error: Exception) -> Response:
+    return _in_one_shape(503, f"the ledger cannot answer: {error}")
 
 
 def _in_one_shape(status: int, message: str) -> Response:
