@@ -113,7 +113,8 @@ def _explain_entry(call_id: str, policy: options.Policies, ledger: options.Ledge
         )
         return
     for sentence in why(entry):
-        screen.line(sentence[:1].upper() + sentence[1:] + ".")
+        begins_with_a_name = not sentence.startswith(("it ", "its ", "rule: "))
+        screen.line((sentence if begins_with_a_name else sentence[0].upper() + sentence[1:]) + ".")
     screen.line(_ruled_by(entry, ruling, in_force=in_force), "dim")
 
 
