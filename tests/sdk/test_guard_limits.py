@@ -14,8 +14,9 @@ import openai
 import pytest
 
 from farthing import BudgetExceeded, CallRefused, Fence, GuardError, guard
+from farthing.config.rulings import ruling_of
 from farthing.simulator.server import SimulatorServer
-from tests.sdk.asking import entries_of, messages, report_of
+from tests.sdk.asking import desk_of, entries_of, messages, report_of
 
 # gpt-4o: 40,000 tokens of input and 10,000 of output cost $0.20.
 LONG = "word " * 39_980
@@ -202,6 +203,10 @@ providers:
     assert (newest.model_served, newest.facts.environment) == ("gpt-4o-mini", "development")
     assert [account.partition("/")[0] for account in newest.accounts] == ["dev-month"]
     assert newest.rules == ("downgrade gpt-4o: gpt-4o-mini",)
+    # The ledger leads from the digest of the entry back to the file that said these rules.
+    ruling = ruling_of(newest.facts.policy_digest or "", desk_of(client).runtime.store)
+    assert ruling is not None
+    assert [file.name for file in ruling.files] == [str(policy)]
 
 
 # ── how things are written ──────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ from farthing.config.build import clock
 from farthing.config.definitions import check_definitions
 from farthing.config.load import load_policy
 from farthing.config.providers import PROVIDERS
+from farthing.config.rulings import keep_ruling
 from farthing.config.stores import open_cache, open_store
 from farthing.config.surroundings import environment_of_process, group_of_process
 from farthing.domain.errors import LedgerUnavailable
@@ -98,6 +99,7 @@ def runtime_for(
             opened = _ledgers[url] = _Ledger(url)
         if loaded is not None:
             check_definitions(rules, opened.store)
+            keep_ruling(loaded, opened.store, clock())
         prices = load_book().with_overrides(loaded.prices) if loaded else _book()
         if known is None:
             governor = Governor(
