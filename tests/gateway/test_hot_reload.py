@@ -226,3 +226,15 @@ def test_only_the_admin_sees_and_reloads_the_policy(reloaded: Reloaded, key: Cal
     for method, path in (("GET", "/api/policy"), ("POST", "/api/policy/reload")):
         assert reloaded.gateway.request(method, path, headers=key.bearer).status == 403
         assert reloaded.gateway.request(method, path).status == 401
+
+
+def test_the_audit_tells_who_put_which_policy_in_force(reloaded: Reloaded) -> None:
+    first = reloaded.standing["digest"]
+    reloaded.write(models="gpt-4o")
+    second = reloaded.reload()["digest"]
+    reloaded.reload()
+
+    told = reloaded.gateway.admin("/api/audit?action=policy").json()["audit"]
+    assert [(row["from"], row["to"]) for row in told] == [(first, second), (None, first)]
+    assert told[0]["by"] in ("admin", "the files")
+    assert told[1]["by"] == "the start"
