@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -122,3 +123,33 @@ def test_every_worker_takes_over_at_a_signal_or_a_request_and_no_call_is_lost(
         told["digest"],
     }
     store.close()
+
+
+def test_a_worker_that_dies_while_the_files_are_wrong_takes_no_other_with_it(
+    simulator: Simulator, tmp_path: Path, ledger: Path
+) -> None:
+    file = tmp_path / "farthing.yaml"
+    (tmp_path / "openai.key").write_text("sk-one", "utf-8")
+    right = POLICY.format(models="gpt-4o-mini", url=simulator.url)
+    file.write_text(right, "utf-8")
+    with a_gateway(file, ledger, workers=2) as gateway:
+        first = standing_of_each(gateway, 2)
+        dying, staying = first
+        file.write_text("environments: [", "utf-8")
+        os.kill(dying, signal.SIGKILL)
+
+        def stays_alone() -> bool:
+            return gateway.process.poll() is None and gateway.errors.read_text().count("PolicyError: ") >= 2
+
+        eventually(stays_alone, 2 * SECONDS, "the parent tries again and again")
+        status, told = asked(gateway, "GET", "/api/policy")
+        assert (status, told["worker"], told["digest"]) == (200, staying, first[staying]["digest"])
+
+        file.write_text(right, "utf-8")
+        eventually(
+            lambda: len(set(gateway.serving_processes()) - {dying}) == 2,
+            2 * SECONDS,
+            "a worker takes its place",
+        )
+        assert {row["digest"] for row in standing_of_each(gateway, 2).values()} == {told["digest"]}
+        assert gateway.stop() == 0
