@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 # The guards that benchmarks.guard_cost measures beside ours.
-BESIDE := oldest early older middle frameworks
+BESIDE := oldest early older middle frameworks contract
 PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 
 .DEFAULT_GOAL := help

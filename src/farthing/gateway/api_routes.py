@@ -18,6 +18,7 @@ from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_people import add_people
 from farthing.gateway.api_policy import add_policy
+from farthing.gateway.api_refusals import tell_refusals
 from farthing.gateway.api_requests import add_requests
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.api_wallets import add_wallets
@@ -75,6 +76,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     add_policy(app, reloader)
 
     tell_roles(app)
+    tell_refusals(app)
 
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
