@@ -40,6 +40,10 @@ R60 gateway/test_policy_requirements.py test_r60_r101_
 R61 gateway/test_refusals.py test_past_the_budget_a_client_raises_its_own_error_after_one_try
 R61 gateway/test_policy_requirements.py test_r61_r62_
 R62 gateway/test_policy_requirements.py test_r61_r62_
+R62 gateway/test_requests.py test_r62_r63_
+R63 engine/test_requests.py test_r63_an_approved_request_raises_the_limit_and_everything_is_audited
+R63 engine/test_requests.py test_r63_a_request_without_a_reason_is_not_kept
+R63 engine/test_requests.py test_r63_what_was_approved_ends_with_its_period
 R64 gateway/test_policy_requirements.py test_r8_r15_r24_
 R65 config/test_load.py test_a_bare_allowlist_is_a_policy
 R65 gateway/test_policy_requirements.py test_r65_
