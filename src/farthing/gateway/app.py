@@ -159,9 +159,7 @@ class Gateway:
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
         if not self._metrics_open and not await self._api.has_token(scope):
-            rejection = reject(
-                "openai", 401, "metrics need a token when the gateway listens off loopback"
-            )
+            rejection = reject("openai", 401, "metrics need a token when the gateway listens off loopback")
             await send_whole(send, rejection.status, rejection.headers, rejection.body)
             return
         running = self._running
