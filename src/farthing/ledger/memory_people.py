@@ -1,6 +1,7 @@
 """Keys, tokens, requests and the audit in a ledger that forgets at the end of the process."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -22,7 +23,7 @@ from farthing.ledger.raising import Raise
 from farthing.ledger.requests import BudgetRequest, Ruling, answered
 
 
-class PeopleInMemory:
+class PeopleInMemory(ABC):
     """What a store in memory remembers of who calls and who governs."""
 
     def __init__(self, acts_kept: int) -> None:
@@ -33,9 +34,9 @@ class PeopleInMemory:
         self._requests: dict[str, BudgetRequest] = {}
         self._acts: deque[Act] = deque(maxlen=acts_kept)
 
+    @abstractmethod
     def apply(self, operations: Sequence[Operation]) -> list[Answer]:
         """Apply a batch in order, as one step."""
-        raise NotImplementedError
 
     def add_key(self, row: KeyRow, *, by: str) -> None:
         """Remember a key; raises ValueError where the label is taken in its environment."""

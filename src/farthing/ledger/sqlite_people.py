@@ -1,6 +1,7 @@
 """Keys, tokens, requests and the audit in a SQLite ledger."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -32,14 +33,16 @@ _REVOKE = " ".join(
 )
 
 
-class PeopleInFile:
+class PeopleInFile(ABC):
     """What a SQLite store remembers of who calls and who governs."""
 
+    @abstractmethod
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        raise NotImplementedError
+        """A transaction that writes."""
 
+    @abstractmethod
     def _asking(self) -> AbstractContextManager[sqlite3.Connection]:
-        raise NotImplementedError
+        """A connection that reads."""
 
     def add_key(self, row: KeyRow, *, by: str) -> None:
         """Remember a key; raises ValueError where the label is taken in its environment."""
