@@ -1,9 +1,12 @@
 """What holds for all tests."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
+
+from tests.surroundings import SURROUNDINGS
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,3 +17,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for finder in sys.meta_path:
         if isinstance(finder, AssertionRewritingHook):
             finder._must_rewrite.discard("farthing")
+
+
+@pytest.fixture(autouse=True)
+def _plain_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in SURROUNDINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

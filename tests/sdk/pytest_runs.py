@@ -10,7 +10,7 @@ from pathlib import Path
 from farthing.config.stores import open_store
 from farthing.ledger.entries import Balance, Entry
 from farthing.simulator.server import SimulatorServer
-from tests.sdk.conftest import SURROUNDINGS
+from tests.surroundings import SURROUNDINGS
 
 # What the tests that are run have in common: gpt-4o, 1,000 tokens of output for a cent.
 ASK = """

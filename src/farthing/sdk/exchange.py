@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from farthing.sdk.desk import Asked, Desk
     from farthing.wire.dialect import Meter
 
-GATEWAY_HEADER = "x-farthing-call-id"
-
 # What the transports of both httpx families raise, and what that means for money. The first that
 # stands among an exception's classes counts.
 _ENDINGS = {

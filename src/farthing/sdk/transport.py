@@ -13,7 +13,6 @@ from farthing.engine.outcomes import Ending
 from farthing.sdk.abandoned import settle_later, watch
 from farthing.sdk.blocked import BLOCKED_HEADER, blocked_answer
 from farthing.sdk.errors import OF_LIMITS, GuardError
-from farthing.sdk.exchange import GATEWAY_HEADER, Exchange
 from farthing.sdk.paths import provider_of, surface_of
 from farthing.sdk.reading import this_task, this_thread
 from farthing.sdk.recalling import CACHE_HEADER, find, find_async, kept_response
@@ -22,7 +21,12 @@ if TYPE_CHECKING:
     import httpx2
 
     from farthing.sdk.desk import Asked, Desk
+    from farthing.sdk.exchange import Exchange
     from farthing.wire.surfaces import Surface
+
+
+# Only a farthing gateway names its calls like this.
+GATEWAY_HEADER = "x-farthing-call-id"
 
 
 class Inner(Protocol):
@@ -99,7 +103,7 @@ class _Guarding:
             surface, provider, body, host=request.url.host, retry=int(retry) if retry.isdigit() else 0
         )
 
-    def _outgoing(self, exchange: Exchange, request: "httpx2.Request", body: bytes) -> "httpx2.Request":
+    def _outgoing(self, exchange: "Exchange", request: "httpx2.Request", body: bytes) -> "httpx2.Request":
         """The request that was authorized; the very same one where nothing of it changed."""
         written = exchange.body()
         raw = request.url.raw_path.decode("ascii")
@@ -129,7 +133,7 @@ class _Guarding:
         return self._refuse(self._family, request, refused)
 
     def _is_gateways(
-        self, exchange: Exchange, request: "httpx2.Request", response: "httpx2.Response"
+        self, exchange: "Exchange", request: "httpx2.Request", response: "httpx2.Response"
     ) -> bool:
         if GATEWAY_HEADER not in response.headers:
             return False
@@ -147,7 +151,7 @@ class _Guarding:
             request.headers["x-metering-tags"] = msgspec.json.encode(labels).decode()
         return request
 
-    def _told(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
+    def _told(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
         """The provider's answer, with a word about what became of the call where that is not plain."""
         grant = exchange.grant
         if grant.model != exchange.call.facts.model:
@@ -172,7 +176,7 @@ class _Guarding:
 
     def _streamed(
         self,
-        exchange: Exchange,
+        exchange: "Exchange",
         response: "httpx2.Response",
         tap: "httpx2.SyncByteStream | httpx2.AsyncByteStream",
     ) -> "httpx2.Response":
@@ -226,6 +230,8 @@ class GuardTransport(_Guarding):
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot(error), None)
+        from farthing.sdk.exchange import Exchange  # it brings the engine: at the first call
+
         exchange = Exchange(self.desk, asked, grant, recall)
         try:
             outgoing = self._outgoing(exchange, request, body)
@@ -238,7 +244,7 @@ class GuardTransport(_Guarding):
             return response
         return self._pass(exchange, response)
 
-    def _pass(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
+    def _pass(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = sync_tap(self._family)(exchange, response)
             return self._streamed(exchange, response, cast("httpx2.SyncByteStream", tap))
@@ -294,6 +300,8 @@ class AsyncGuardTransport(_Guarding):
             return self._said_no(request, refused, asked)
         except (FarthingError, GuardError) as error:
             return self._said_no(request, _cannot(error), None)
+        from farthing.sdk.exchange import Exchange  # it brings the engine: at the first call
+
         exchange = Exchange(self.desk, asked, grant, recall)
         try:
             outgoing = self._outgoing(exchange, request, body)
@@ -306,7 +314,7 @@ class AsyncGuardTransport(_Guarding):
             return response
         return await self._pass(exchange, response)
 
-    async def _pass(self, exchange: Exchange, response: "httpx2.Response") -> "httpx2.Response":
+    async def _pass(self, exchange: "Exchange", response: "httpx2.Response") -> "httpx2.Response":
         if exchange.opened(response.status_code, response.headers.get("content-type", "")):
             tap = async_tap(self._family)(exchange, response)
             return self._streamed(exchange, response, cast("httpx2.AsyncByteStream", tap))
@@ -330,7 +338,7 @@ class AsyncGuardTransport(_Guarding):
 class _Tap:
     """A stream on its way to the caller; its last event waits for the settlement."""
 
-    def __init__(self, exchange: Exchange, response: "httpx2.Response") -> None:
+    def __init__(self, exchange: "Exchange", response: "httpx2.Response") -> None:
         self._exchange = exchange
         self._response = response
         self._is_over = False
@@ -382,7 +390,7 @@ class _SyncTap(_Tap):
 class _AsyncTap(_Tap):
     """A stream that a task reads."""
 
-    def __init__(self, exchange: Exchange, response: "httpx2.Response") -> None:
+    def __init__(self, exchange: "Exchange", response: "httpx2.Response") -> None:
         super().__init__(exchange, response)
         exchange.reader = this_task()
 
