@@ -22,7 +22,7 @@ app.add_typer(passes, name="pass")
 @command(
     passes,
     "grant",
-    example='farthing pass grant --key alice --model gpt-4o --budget 2 --for 2h --reason "check before merge"',
+    example='farthing pass grant --key alice --model gpt-4o --budget 2 --for 2h --reason "check, then merge"',
 )
 def grant(
     model: Annotated[str, typer.Option(help="The model, with its dated names; gpt-4o* works.")],
