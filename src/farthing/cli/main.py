@@ -18,6 +18,7 @@ from farthing.cli import (
     key,
     ledger,
     policy,
+    premium_pass,
     price,
     report,
     serve,
@@ -57,7 +58,7 @@ def options(
 
 MODULES = (
     init, serve, doctor, estimate, spend, report, key, token, budget, wallet, alert, price, policy, ledger,
-    cache, stop, audit,
+    cache, stop, premium_pass, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)

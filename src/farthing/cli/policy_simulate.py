@@ -52,7 +52,9 @@ def simulate(
     with open_ledger(ledger, policy) as store:
         began_us = earliest_window_us(loaded.policy, since_us)
         books = open_store("memory://")
-        replay = Replay(loaded.policy, read_prices(loaded), books, raises=_raises(store))
+        replay = Replay(
+            loaded.policy, read_prices(loaded), books, raises=_raises(store), passes=store.passes()
+        )
         with _progress(count_of_calls(store, began_us, until_us)) as passing:
             for entry in passing(calls_in_order(store, began_us, since_us)):
                 replay.book(entry)

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 
 import msgspec
 
+from farthing.domain.premium_pass import PremiumPass
+
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who pays for a call. It comes from the key or the process, never from the caller's labels."""
+    """Who pays for a call. It comes from the key or the process, never from the caller's labels.
+
+    passes: premium passes that it holds or held; each says itself when it counts.
+    """
 
     environment: str
     key: str | None = None  # the label of the key: "alice"
@@ -14,6 +19,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     developer: str | None = None
     wallet: str | None = None
+    passes: tuple[PremiumPass, ...] = ()
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

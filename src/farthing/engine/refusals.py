@@ -10,6 +10,7 @@ from farthing.domain.call import Call, RequestFacts
 from farthing.domain.errors import LedgerUnavailable, Reason, Refusal
 from farthing.domain.money import dollars
 from farthing.domain.period import MICROSECONDS, RUN_WINDOW, iso_utc
+from farthing.domain.premium_pass import ACCOUNT_PREFIX
 from farthing.domain.stop import Stop
 from farthing.engine.offers import ONE_CALL
 from farthing.ledger.entries import Balance, Offer, Short, Unit
@@ -129,6 +130,8 @@ def _fix(short: Short, resets_at: object) -> str:
     team = team_of(balance.budget)
     if team:
         more = f'ask its owner to put more in:  farthing wallet credit {team} $50 --reason "..."'
+    elif balance.budget.startswith(ACCOUNT_PREFIX):
+        more = "ask for another pass, or for a model that is allowed"
     else:
         more = f"ask for more:  {_request_command(balance)}"
     ways.append(f"or {more}" if ways else more)
@@ -238,6 +241,7 @@ def _key(call: Call, provider_hint: str | None) -> _Key:
         call.run,
         labels,
         shape,
+        "".join([held.pass_id for held in who.passes if held.is_live(call.at_us)]),
     )
 
 

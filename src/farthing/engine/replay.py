@@ -1,7 +1,7 @@
 """Decide calls of the past again under another policy, in their own time, on a ledger of its own."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 import msgspec
@@ -9,9 +9,11 @@ import msgspec
 from farthing.domain.call import Call, Identity, RequestFacts
 from farthing.domain.errors import Reason, Refused
 from farthing.domain.period import MICROSECONDS, Period, window_of
+from farthing.domain.premium_pass import PremiumPass
 from farthing.domain.usage import Usage
 from farthing.engine.governor import Governor
 from farthing.engine.grant import Grant
+from farthing.engine.passes import passes_of
 from farthing.engine.terms import NO_TERMS, Terms
 from farthing.ledger.committer import DEADLINE_S, Committer
 from farthing.ledger.entries import (
@@ -112,6 +114,7 @@ class Replay:
         store: Store,
         *,
         raises: Iterable[tuple[RaiseRow, Balance]] = (),
+        passes: Sequence[PremiumPass] = (),
     ) -> None:
         self._now_us = 0
         self._books = _Books(store, self._clock, inline=True)
@@ -120,10 +123,18 @@ class Replay:
         self._observing = self._new(_observing(policy), prices)
         self._open: list[tuple[int, int, Grant, Settle | Void]] = []
         self._numbers = count()
+        self._passes = passes
         self._raises = sorted(raises, key=lambda raised: raised[0].at_us, reverse=True)
 
     def _new(self, policy: Policy, prices: PriceBook) -> Governor:
         return Governor(policy=policy, prices=prices, committer=self._books, clock=self._clock)
+
+    def _call_of(self, entry: Entry) -> Call:
+        call = call_of(entry)
+        held = passes_of(self._passes, call.identity)
+        if not held:
+            return call
+        return msgspec.structs.replace(call, identity=msgspec.structs.replace(call.identity, passes=held))
 
     def _clock(self) -> int:
         return self._now_us
@@ -171,7 +182,7 @@ class Replay:
     # ── deciding ────────────────────────────────────────────────────────────────────────────────
 
     def _authorize(self, entry: Entry, was: Verdict) -> Grant | Refused:
-        call = call_of(entry)
+        call = self._call_of(entry)
         terms = _terms_of(entry)
         while True:
             outcome = self._ask(self._governor, call, entry, terms)
@@ -206,7 +217,7 @@ class Replay:
 
     def _keep(self, entry: Entry) -> None:
         """Book what a call cost, whatever its policy would say to it."""
-        grant = self._ask(self._observing, call_of(entry), entry, _terms_of(entry))
+        grant = self._ask(self._observing, self._call_of(entry), entry, _terms_of(entry))
         if isinstance(grant, Grant):
             self._end(entry, grant, verdict_of(entry), as_it_was=True)
 

@@ -16,6 +16,7 @@ from farthing.gateway.api_asking import ROLES, Anyone, Json, Viewer, Who, tell_r
 from farthing.gateway.api_cache import add_cache
 from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
+from farthing.gateway.api_passes import add_passes
 from farthing.gateway.api_people import add_people
 from farthing.gateway.api_policy import add_policy
 from farthing.gateway.api_refusals import tell_refusals
@@ -70,6 +71,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     add_requests(app, running)
     add_outcomes(app, running)
     add_stops(app, running)
+    add_passes(app, running)
     add_wallets(app, running)
     add_alerts(app, running)
     add_cache(app, running)

@@ -1,12 +1,14 @@
 """From a credential to the identity behind it: remembered for a second, so that revoking works at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from farthing.domain.call import Identity
 from farthing.domain.errors import LedgerUnavailable
+from farthing.domain.premium_pass import PremiumPass
+from farthing.engine.passes import passes_of
 from farthing.gateway.keys import is_well_formed, sha256_of
 from farthing.ledger.people import KeyRow
 from farthing.ledger.store import Store
@@ -52,6 +54,14 @@ class Identities:
         return identity
 
     def _look_up(self, sha256: bytes) -> Identity | None:
+        return self._with_passes(self._holder(sha256), self._store.passes(only_open=True))
+
+    def _with_passes(self, identity: Identity | None, passes: Sequence[PremiumPass]) -> Identity | None:
+        if identity is None or not passes:
+            return identity
+        return msgspec.structs.replace(identity, passes=passes_of(passes, identity))
+
+    def _holder(self, sha256: bytes) -> Identity | None:
         group = self._groups.get(sha256)
         if group is not None:
             return Identity(
@@ -89,9 +99,12 @@ class Identities:
                 continue  # who is known stays known; whether money can be held is the next question
 
     def _refresh(self) -> None:
+        passes = self._store.passes(only_open=True)
+        if any(not held.is_live(self._clock()) for held in passes):
+            self._store.note_lapses(self._clock())
         idle_before_us = self._clock() - IDLE_SECONDS * 1_000_000
         for credential, known in list(self._known.items()):
             if known.used_at_us < idle_before_us:
                 self._known.pop(credential, None)
                 continue
-            known.identity = self._look_up(known.sha256)
+            known.identity = self._with_passes(self._holder(known.sha256), passes)

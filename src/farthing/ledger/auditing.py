@@ -4,6 +4,7 @@ import msgspec
 
 from farthing.domain.money import dollars
 from farthing.domain.period import iso_utc
+from farthing.domain.premium_pass import PremiumPass
 from farthing.domain.stop import Stop
 from farthing.ledger.entries import Unit
 from farthing.ledger.people import KeyRow, Token
@@ -56,6 +57,34 @@ def stop_act(stop: Stop) -> Act:
 def resume_act(stop: Stop, *, at_us: int, by: str, reason: str) -> Act:
     """A stop was lifted."""
     return Act(at_us=at_us, by=by, action="resume", about=stop.stop_id, before=stop.scope, reason=reason)
+
+
+def grant_act(row: PremiumPass) -> Act:
+    """A premium pass was granted."""
+    return Act(
+        at_us=row.at_us,
+        by=row.by,
+        action="pass grant",
+        about=row.pass_id,
+        after=f"{_of_pass(row)} until {iso_utc(row.until_us)}",
+        reason=row.reason,
+    )
+
+
+def pass_end_act(row: PremiumPass, *, at_us: int, by: str, reason: str) -> Act:
+    """A premium pass was ended before its time."""
+    return Act(at_us=at_us, by=by, action="pass end", about=row.pass_id, before=_of_pass(row), reason=reason)
+
+
+def lapse_act(row: PremiumPass) -> Act:
+    """The time of a premium pass was over."""
+    return Act(
+        at_us=row.until_us, by="farthing", action="pass lapse", about=row.pass_id, before=_of_pass(row)
+    )
+
+
+def _of_pass(row: PremiumPass) -> str:
+    return f"{row.model} for {row.holder}, with {dollars(row.budget_nanodollars)}"
 
 
 def raise_act(row: RaiseRow, unit: Unit) -> Act:

@@ -8,10 +8,14 @@ from itertools import islice
 
 import msgspec
 
+from farthing.domain.premium_pass import PremiumPass
 from farthing.ledger.auditing import (
     Act,
     WantedActs,
+    grant_act,
     key_act,
+    lapse_act,
+    pass_end_act,
     request_act,
     rotation_act,
     ruling_act,
@@ -32,6 +36,7 @@ class PeopleInMemory(ABC):
         self._retired: dict[bytes, tuple[str, int]] = {}
         self._tokens: dict[str, Token] = {}
         self._requests: dict[str, BudgetRequest] = {}
+        self._passes: dict[str, PremiumPass] = {}
         self._acts: deque[Act] = deque(maxlen=acts_kept)
 
     @abstractmethod
@@ -151,6 +156,40 @@ class PeopleInMemory(ABC):
             self._requests[row.request_id] = answered(row, ruling)
             self._acts.append(ruling_act(row, ruling))
             return self._requests[row.request_id]
+
+    def add_pass(self, row: PremiumPass) -> None:
+        """Remember a premium pass; it counts from now on."""
+        with self._lock:
+            self._passes[row.pass_id] = row
+            self._acts.append(grant_act(row))
+
+    def end_pass(self, pass_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """End a pass; False where there is none or it was over before."""
+        with self._lock:
+            row = self._passes.get(pass_id)
+            if row is None or row.ended_at_us is not None or row.until_us <= at_us:
+                return False
+            self._passes[pass_id] = msgspec.structs.replace(
+                row, ended_at_us=at_us, ended_by=by, ended_reason=reason
+            )
+            self._acts.append(pass_end_act(row, at_us=at_us, by=by, reason=reason))
+            return True
+
+    def note_lapses(self, at_us: int) -> None:
+        """Note, once and in the audit, of every pass whose time is over that it lapsed."""
+        with self._lock:
+            for row in list(self._passes.values()):
+                if row.ended_at_us is None and row.until_us <= at_us:
+                    self._passes[row.pass_id] = msgspec.structs.replace(
+                        row, ended_at_us=row.until_us, ended_by="farthing", ended_reason="lapsed"
+                    )
+                    self._acts.append(lapse_act(row))
+
+    def passes(self, *, only_open: bool = False) -> list[PremiumPass]:
+        """Every pass there ever was, or those whose end was not noted yet; newest first."""
+        with self._lock:
+            rows = [row for row in self._passes.values() if row.ended_at_us is None or not only_open]
+        return sorted(rows, key=lambda row: (row.at_us, row.pass_id), reverse=True)
 
     def add_act(self, act: Act) -> bool:
         """Keep an act, unless the last one of its kind about the same left everything as it does now."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from farthing.domain.premium_pass import PremiumPass
 from farthing.ledger.auditing import Act, WantedActs
 from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import Raise
@@ -71,6 +72,22 @@ class PeopleStore(Protocol):
 
     def answer_request(self, ruling: Ruling, raised: Raise | None) -> BudgetRequest | None:
         """Answer an open request, and raise the limit in the same step; None where none is open."""
+        ...
+
+    def add_pass(self, row: PremiumPass) -> None:
+        """Remember a premium pass; it counts from now on."""
+        ...
+
+    def end_pass(self, pass_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """End a pass; False where there is none or it was over before."""
+        ...
+
+    def note_lapses(self, at_us: int) -> None:
+        """Note, once and in the audit, of every pass whose time is over that it lapsed."""
+        ...
+
+    def passes(self, *, only_open: bool = False) -> list[PremiumPass]:
+        """Every pass there ever was, or those whose end was not noted yet; newest first."""
         ...
 
     def add_act(self, act: Act) -> bool:

@@ -1,12 +1,13 @@
-"""Keys, tokens, requests and the audit in a SQLite ledger."""
+"""Keys, tokens, requests, passes and the audit in a SQLite ledger."""
 
 import sqlite3
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
 
+from farthing.domain.premium_pass import PremiumPass
 from farthing.domain.role import Role
-from farthing.ledger import sqlite_keys, sqlite_requests
+from farthing.ledger import sqlite_keys, sqlite_passes, sqlite_requests
 from farthing.ledger.auditing import (
     Act,
     WantedActs,
@@ -143,6 +144,28 @@ class PeopleInFile(ABC):
                 apply_in(connection, [raised])
             add_act(connection, ruling_act(row, ruling))
             return row
+
+    def add_pass(self, row: PremiumPass) -> None:
+        """Remember a premium pass; it counts from now on."""
+        with self._writing() as connection:
+            sqlite_passes.add_pass(connection, row)
+
+    def end_pass(self, pass_id: str, *, at_us: int, by: str, reason: str) -> bool:
+        """End a pass; False where there is none or it was over before."""
+        with self._writing() as connection:
+            return sqlite_passes.end_pass(connection, pass_id, at_us, by, reason)
+
+    def note_lapses(self, at_us: int) -> None:
+        """Note, once and in the audit, of every pass whose time is over that it lapsed."""
+        with self._writing() as connection:
+            sqlite_passes.note_lapses(connection, at_us)
+
+    def passes(self, *, only_open: bool = False) -> list[PremiumPass]:
+        """Every pass there ever was, or those whose end was not noted yet; newest first."""
+        with self._asking() as connection:
+            if only_open:
+                return sqlite_passes.open_passes(connection)[::-1]
+            return sqlite_passes.all_passes(connection)
 
     def add_act(self, act: Act) -> bool:
         """Keep an act, unless the last one of its kind about the same left everything as it does now."""

@@ -7,6 +7,7 @@ import msgspec
 from farthing.domain.call import Call
 from farthing.domain.errors import Reason, Refusal
 from farthing.domain.names import names_model, nearest
+from farthing.domain.premium_pass import PremiumPass
 from farthing.policy.compiled import Compiled, compiled
 from farthing.policy.kinds import same_kind
 from farthing.policy.reach import Dearness, Reach, price_of
@@ -66,7 +67,7 @@ def decide(
     question = _Question(call, rules, environment, reach, route, dearness)
     allowed = question.allowed()
     if allowed is None:
-        return question.instead()
+        return question.by_pass(question.instead())
     if not allowed:
         return question.nobody_serves(call.facts.model, provider_hint)
     return question.proposal(allowed)
@@ -103,6 +104,31 @@ class _Question:
         if not self._allows(self.asked):
             return None
         return self._as_asked() or self._routed(self._price_asked())
+
+    def by_pass(self, otherwise: Proposal | Refusal) -> Proposal | Refusal:
+        """Put the model asked for first where the caller holds a pass for it.
+
+        It is taken in full or not at all: without money for it, the environment's own rule holds.
+        """
+        call = self.call
+        if not call.identity.passes:
+            return otherwise
+        passed = tuple(
+            msgspec.structs.replace(
+                one, whole=True, rules=(*one.rules, *self._named_route(), _rule_of(held)), by_pass=held
+            )
+            for held in call.identity.passes
+            for one in self._as_asked()
+            if held.covers(one.model, call.at_us) and held.environment == self.environment.name
+        )
+        if not passed:
+            return otherwise
+        if isinstance(otherwise, Refusal):
+            return Proposal(environment=self.environment, candidates=passed, route=self.route)
+        return msgspec.structs.replace(otherwise, candidates=passed + otherwise.candidates)
+
+    def _named_route(self) -> tuple[str, ...]:
+        return (self.route.name,) if self.route.targets else ()
 
     def _allows(self, model: str) -> bool:
         return self.rules.allows(self.environment, model)
@@ -328,6 +354,10 @@ class _Question:
             if served:
                 fix = f"{fix}, or ask for one of: {_listed(tuple(served))}"
         return _refusal(f"no target{whose} serves {model} in the {reach.family} dialect", fix)
+
+
+def _rule_of(held: PremiumPass) -> str:
+    return f"premium pass {held.pass_id} by {held.by}: {held.reason}"
 
 
 def _unknown_environment(call: Call, policy: Policy) -> Refusal:

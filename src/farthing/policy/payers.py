@@ -7,7 +7,8 @@ import msgspec
 from farthing.domain.call import Call, Identity
 from farthing.domain.money import divide_up
 from farthing.domain.names import matches, names_model
-from farthing.domain.period import window_of
+from farthing.domain.period import Period, window_of
+from farthing.domain.premium_pass import PremiumPass
 from farthing.policy.covering import Covering
 from farthing.policy.rules import (
     Action,
@@ -30,6 +31,7 @@ NO_VALUE = "(none)"
 # Facts that a caller cannot choose: they come from its key and from the target.
 FIXED_FACTS = ("environment", "group", "key", "developer", "provider", "model")
 _RUN = "run"
+_NO_ZONE = "UTC"  # a window without end needs none
 _LIMIT_NAMES = {Counted.REQUESTS: "rate", Counted.TOKENS: "tokens", Counted.CALLS_OPEN: "open"}
 # Distinct kinds of caller remembered for one policy; beyond, the memory starts anew.
 _REMEMBERED_MAX = 10_000
@@ -61,7 +63,7 @@ class Payers:
         self._limits: dict[tuple[str, str | None], tuple[tuple[Limit, str], ...]] = {}
 
     def of(self, call: Call, candidate: Candidate) -> tuple[Payer, ...]:
-        """Who must pay for a call if it goes to this candidate: budgets in policy order, then its wallet."""
+        """Who must pay for a call if it goes to this candidate: budgets in order, its wallet, its pass."""
         identity, target = call.identity, candidate.target
         caller = (
             identity.environment,
@@ -76,11 +78,12 @@ class Payers:
             shares = self._work_out(caller)
         if self._covering.by_label and (more := self._by_label(call, caller)):
             shares = tuple(sorted((*shares, *more), key=lambda share: share.place))
-        return tuple(
+        paying = tuple(
             _payer(call, share)
             for share in shares
             if not share.label_matches or _labels_match(call, share.label_matches)
         )
+        return paying if candidate.by_pass is None else (*paying, _payer_of_pass(candidate.by_pass))
 
     def limits(self, call: Call) -> tuple[Kept, ...]:
         """The limits on requests, tokens and open calls that a call must keep, wherever it goes."""
@@ -223,6 +226,15 @@ def _payer(call: Call, share: _Share) -> Payer:
         block_percent=share.block_percent,
         thresholds=share.thresholds,
     )
+
+
+def _payer_of_pass(held: PremiumPass) -> Payer:
+    """The own money of a premium pass: hard, and in one window from its grant to its end."""
+    budget = Budget(
+        name=held.account, limit_nanodollars=held.budget_nanodollars, period=Period.TOTAL, zone=_NO_ZONE
+    )
+    window = window_of(Period.TOTAL, held.at_us, _NO_ZONE)
+    return Payer(budget=budget, value=None, window=window, at_limit=AtLimit.REFUSE)
 
 
 def _fixed_match(budget: Budget, facts: Mapping[str, str | None]) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from farthing.domain.errors import Reason
 from farthing.domain.period import Period, Window, month_of
+from farthing.domain.premium_pass import PremiumPass
 
 
 class Otherwise(enum.StrEnum):
@@ -314,6 +315,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     reason: as_asked, downgraded (the model asked for is not allowed), routed (a target that a routing rule
         names serves another model), cheaper (the next one at a limit), fallback (another target failed).
     whole: take it in full or not at all, because a cheaper one is the next.
+    by_pass: the premium pass that lets it pass, and whose own money pays too.
     """
 
     target: Target
@@ -321,6 +323,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = False
     reason: str = "as_asked"
     rules: tuple[str, ...] = ()
+    by_pass: PremiumPass | None = None
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

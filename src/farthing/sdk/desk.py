@@ -193,13 +193,7 @@ class Desk:
             request_id=request_id,
             attempt=attempt,
             at_us=now,
-            identity=Identity(
-                environment=runtime.environment,
-                key=self.wishes.name,
-                developer=self._developer,
-                group=runtime.group.name if runtime.group else None,
-                wallet=runtime.group.wallet if runtime.group else None,
-            ),
+            identity=self._identity(runtime),
             facts=request.facts.by_path(provider),
             labels=told.labels,
             claimed_environment=told.claimed_environment,
@@ -207,6 +201,17 @@ class Desk:
             prompt_hash=digest,
         )
         return Asked(call=call, request=request, surface=surface, provider=provider, host=host, scopes=scopes)
+
+    def _identity(self, runtime: "Runtime") -> Identity:
+        identity = Identity(
+            environment=runtime.environment,
+            key=self.wishes.name,
+            developer=self._developer,
+            group=runtime.group.name if runtime.group else None,
+            wallet=runtime.group.wallet if runtime.group else None,
+        )
+        passes = runtime.passes.of(identity)
+        return msgspec.structs.replace(identity, passes=passes) if passes else identity
 
     def _same_books(self, scope: "Scope") -> None:
         """A call is held once, in one ledger: its guard and the fences around it must share theirs."""

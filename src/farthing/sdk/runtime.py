@@ -20,6 +20,7 @@ from farthing.config.stores import open_cache, open_store
 from farthing.config.surroundings import environment_of_process, group_of_process
 from farthing.domain.errors import LedgerUnavailable
 from farthing.engine.governor import Governor
+from farthing.engine.passes import KnownPasses
 from farthing.engine.terms import Freed
 from farthing.ledger.committer import Committer
 from farthing.ledger.store import Store
@@ -42,6 +43,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     environment: str
     prompt_salt: bytes
+    passes: KnownPasses
     group: Group | None = None
 
 
@@ -54,6 +56,7 @@ class _Ledger:
         self.committer = Committer(self.store, clock=clock, inline=url == MEMORY)
         self.committer.start()
         self.freed = Freed()
+        self.passes = KnownPasses(self.store, clock)
         self.salt = bytes.fromhex(self.store.remember("prompt_salt", os.urandom(32).hex()))
 
     def close(self) -> None:
@@ -114,6 +117,7 @@ def runtime_for(
             url=url,
             environment=name,
             prompt_salt=opened.salt,
+            passes=opened.passes,
             group=group,
         )
         _runtimes[key] = runtime
