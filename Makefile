@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
-# The guards that benchmarks.guard_cost measures beside ours.
+# Environments that tests start processes of: other versions of the SDKs, frameworks, a tester of APIs.
 BESIDE := oldest early older middle frameworks contract
+# The guards that benchmarks.guard_cost measures beside ours.
 PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 
 .DEFAULT_GOAL := help
@@ -12,7 +13,9 @@ PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-setup: $(STAMP) $(BESIDE:%=.venv/beside/%/.ready) ## create .venv with every extra, the test tools, and other SDKs beside it
+setup: $(STAMP) ## create .venv with every extra and the test tools
+
+beside: setup $(BESIDE:%=.venv/beside/%/.ready) ## create the environments that tests start processes of
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "Setting up .venv (about a minute) ..."
@@ -21,7 +24,6 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-# Other versions of the SDKs, and frameworks, each in an environment that tests start a process of.
 .venv/beside/%/.ready: requirements/%.lock pyproject.toml | $(STAMP)
 	@echo "Setting up .venv/beside/$* (seconds) ..."
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/beside/$*
@@ -35,10 +37,10 @@ run: setup ## start a gateway with its simulator and two keys to try
 	@test -f run/farthing.yaml || $(BIN)/farthing init --path run/farthing.yaml
 	@$(BIN)/farthing serve --try --policy run/farthing.yaml
 
-test: setup ## run all tests, with a short count of each fault and race run
+test: beside ## run all tests, with a short count of each fault and race run
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-faults: setup ## run the fault and race tests at full length
+faults: beside ## run the fault and race tests at full length
 	@FARTHING_FAULTS=full $(BIN)/python -m pytest -p no:xdist tests/faults
 
 check: setup format-check lint types contracts test ## everything the gate asks, fastest first
@@ -81,4 +83,4 @@ bench: setup ## measure side by side with nginx and with other guards; prints ra
 clean: ## remove what make setup and make run made
 	rm -rf .venv run dist
 
-.PHONY: help setup run test faults check format-check lint types contracts format map prices lock conformance bench clean
+.PHONY: help setup beside run test faults check format-check lint types contracts format map prices lock conformance bench clean
