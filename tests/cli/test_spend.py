@@ -40,6 +40,20 @@ def test_the_table_tells_shares_and_the_total(farthing: CommandLine, calls: Call
     assert any("total" in line and "$1.00" in line and "100.0 %" in line for line in lines)
 
 
+@pytest.mark.parametrize(("staging", "is_told"), [(201, True), (200, False)])
+def test_staging_that_is_dearer_a_call_than_production_is_flagged(
+    farthing: CommandLine, calls: Calls, staging: int, is_told: bool
+) -> None:
+    calls.spent(staging * 1_000_000, environment="staging")
+    for _ in range(2):
+        calls.spent(200_000_000, environment="production")
+
+    answer = told(farthing("spend", "--json"))
+
+    flag = "staging costs $0.201 a call and production $0.20, at fewer calls"
+    assert answer["flags"] == ([flag] if is_told else [])
+
+
 def test_calls_without_the_label_are_a_slice_of_their_own(farthing: CommandLine, calls: Calls) -> None:
     calls.spent(100, labels={"feature": "search"})
     calls.spent(40)

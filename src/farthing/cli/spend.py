@@ -50,7 +50,7 @@ def spend(
     Sums are kept by the hour: the hour that --since falls into is counted whole. A date begins at
     midnight in the time zone of the policy.
     """
-    from farthing.reports.spend import BadDimension, check_dimensions, spend_json
+    from farthing.reports.spend import BadDimension, check_dimensions, dearer_staging, spend_json
     from farthing.reports.totals import dearest_first, total_of
 
     now_us = time.time_ns() // 1_000
@@ -64,6 +64,7 @@ def spend(
     with open_ledger(ledger, policy, empty=True) as store:
         rows = dearest_first(_slices(store, dimensions, since_us, until_us))
     total = total_of(rows)
+    flag = dearer_staging(rows) if dimensions == ("environment",) else None
     if as_json:
         screen.print_json(
             {
@@ -72,6 +73,7 @@ def spend(
                 "until": iso_utc(until_us) if until_us is not None else None,
                 "spend": [spend_json(row) for row in rows],
                 "total": spend_json(total),
+                "flags": [] if flag is None else [flag],
             }
         )
         return
@@ -88,6 +90,8 @@ def spend(
     ]
     drawn = [_cells(row, dimensions, total) for row in rows]
     screen.table(columns, drawn, footer=footer, spare=("share", ""))
+    if flag is not None:
+        screen.remark(f"{flag[0].upper()}{flag[1:]}: look at its models and its cache.")
 
 
 def _slices(

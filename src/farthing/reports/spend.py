@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from farthing.domain.money import dollars
 from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
 from farthing.reports.totals import with_rest
@@ -45,6 +46,18 @@ def complete_spend(
         return rows
     others = [name for name in dimensions if name != missing]
     return with_rest(rows, store.spend(by=others, since_us=since_us, until_us=until_us, where=where), missing)
+
+
+def dearer_staging(rows: Iterable[SpendRow]) -> str | None:
+    """Say where staging costs more a call than production, at fewer calls; rows are by environment."""
+    by_environment = {row.by.get("environment"): row for row in rows}
+    staging, production = by_environment.get("staging"), by_environment.get("production")
+    if staging is None or production is None or not 0 < staging.calls < production.calls:
+        return None
+    if staging.cost_nanodollars * production.calls <= production.cost_nanodollars * staging.calls:
+        return None
+    each = (row.cost_nanodollars // row.calls for row in (staging, production))
+    return "staging costs {} a call and production {}, at fewer calls".format(*map(dollars, each))
 
 
 def spend_json(row: SpendRow) -> dict[str, object]:
