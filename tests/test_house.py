@@ -122,6 +122,27 @@ def test_a_module_says_what_it_does_and_fits_in_a_head(path: Path) -> None:
     assert lines <= LINES_MAX, f"{lines} lines: split it at a noun"
 
 
+def test_types_are_worked_out_while_modules_are_imported() -> None:
+    """Msgspec works out a type at its first use, and two threads that both do so end the process.
+
+    Importing takes a lock; a function does not. The simulator answers from one thread.
+    """
+    wrong = []
+    for path in MODULES:
+        if path.is_relative_to(SOURCE / "simulator"):
+            continue
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+        inside = [
+            node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, functions)
+        ]
+        for node in (each for function in inside for each in ast.walk(function)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                typed = node.func.attr == "decode" and any(given.arg == "type" for given in node.keywords)
+                if typed or node.func.attr in ("convert", "Decoder"):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "\n".join(["make the decoder where the module is imported:", *wrong])
+
+
 def test_tests_have_the_rooms_of_the_source() -> None:
     rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     beside = {"examples", "faults", "__pycache__"}

@@ -21,6 +21,9 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
 
 
+_decode = msgspec.json.Decoder(_Definition).decode
+
+
 def check_definitions(policy: Policy, store: Store) -> None:
     """Remember what each budget counts, and refuse a policy that makes one count something else.
 
@@ -50,7 +53,7 @@ def _differences(policy: Policy, store: Store) -> Iterator[Problem]:
         remembered = store.recall(_name(budget))
         if remembered in (None, _written(budget)) or not store.balances(budget=budget.name):
             continue
-        before = msgspec.json.decode(remembered or "", type=_Definition)
+        before = _decode(remembered or "")
         now = _definition(budget)
         changed = [
             f"{said} was {_shown(getattr(before, name))} and is {_shown(getattr(now, name))}"

@@ -17,6 +17,9 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(file for file in self.files if file.environment in (None, environment))
 
 
+_decode = msgspec.json.Decoder(Ruling).decode
+
+
 def keep_ruling(loaded: Loaded, store: Store, at_us: int) -> None:
     """Remember which files say these rules."""
     ruling = Ruling(at_us=at_us, files=loaded.files)
@@ -26,7 +29,7 @@ def keep_ruling(loaded: Loaded, store: Store, at_us: int) -> None:
 def ruling_of(digest: str, store: Store) -> Ruling | None:
     """The files behind a digest, where a gateway or guard with this ledger has had them in force."""
     kept = store.recall(_name(digest))
-    return None if kept is None else msgspec.json.decode(kept, type=Ruling)
+    return None if kept is None else _decode(kept)
 
 
 def _name(digest: str) -> str:

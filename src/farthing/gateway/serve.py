@@ -42,6 +42,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "warning"
 
 
+_decode_options = msgspec.json.Decoder(ServeOptions).decode
+
+
 def serve(options: ServeOptions) -> None:
     """Serve until told to stop; a first SIGTERM or SIGINT lets open calls end."""
     if threading.current_thread() is threading.main_thread():
@@ -92,7 +95,7 @@ def _exit_as_asked(*_: object) -> NoReturn:
 
 def worker_app() -> Gateway:
     """Build the application of one worker process, from the options its parent left in the environment."""
-    options = msgspec.json.decode(os.environ[_OPTIONS], type=ServeOptions)
+    options = _decode_options(os.environ[_OPTIONS])
     running = build([Path(path) for path in options.policy], ledger=options.ledger)
     token_sha256, _ = admin_sha256(running.store, os.environ.get("FARTHING_ADMIN_TOKEN"))
     return Gateway(

@@ -1,6 +1,7 @@
 """Requests for more of a budget in SQLite."""
 
 import sqlite3
+from typing import Any
 
 import msgspec
 
@@ -58,8 +59,8 @@ def answer(connection: sqlite3.Connection, ruling: Ruling) -> BudgetRequest | No
     return row
 
 
-def _request_from(row: tuple[object, ...]) -> BudgetRequest:
+def _request_from(row: tuple[Any, ...]) -> BudgetRequest:
     named = dict(zip(BudgetRequest.__struct_fields__, row, strict=True))
     if named["approved"] is not None:
         named["approved"] = bool(named["approved"])
-    return msgspec.convert(named, BudgetRequest)
+    return BudgetRequest(**named)

@@ -79,22 +79,28 @@ class FactsFile(msgspec.Struct, frozen=True):
     providers: dict[str, dict[str, FactsRecord]]
 
 
+# Made while the module is imported: msgspec works out a type once, and two threads that both do so crash.
+_decode_book = msgspec.json.Decoder(BookRecord).decode
+_decode_provider = msgspec.json.Decoder(ProviderRecord).decode
+_decode_facts = msgspec.json.Decoder(FactsFile).decode
+
+
 def read_book() -> tuple[BookRecord, str]:
     """Read the price book and the version that names exactly this content."""
     text = _data("price_book.json")
-    book = msgspec.json.decode(text, type=BookRecord)
+    book = _decode_book(text)
     digest = hashlib.sha256(text).hexdigest()[:8]
     return book, f"{book.source}-{book.source_version}+{digest}"
 
 
 def read_provider(raw: msgspec.Raw) -> ProviderRecord:
     """Decode one provider."""
-    return msgspec.json.decode(raw, type=ProviderRecord)
+    return _decode_provider(raw)
 
 
 def read_facts() -> FactsFile:
     """Read the facts about models."""
-    return msgspec.json.decode(_data("model_facts.json"), type=FactsFile)
+    return _decode_facts(_data("model_facts.json"))
 
 
 def _data(name: str) -> bytes:

@@ -12,6 +12,8 @@ from farthing.wire.dialect import Meter
 from farthing.wire.meters import Fate, WholeMeter
 from farthing.wire.sse import Event
 
+_decode_items = msgspec.json.Decoder(list[Raw]).decode
+
 _JUDGED = frozenset({"model", "input"})
 
 
@@ -74,7 +76,7 @@ def _from_elsewhere(raw: Raw | None) -> tuple[str, ...]:
         return ()
     if bytes(raw).startswith(b"{"):
         return ("input_object",)
-    items = msgspec.json.decode(raw, type=list[Raw])
+    items = _decode_items(raw)
     return ("input_object",) if any(bytes(item).startswith(b"{") for item in items) else ()
 
 
