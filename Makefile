@@ -5,6 +5,8 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 # Environments that tests start processes of: other versions of the SDKs, frameworks, a tester of APIs.
 BESIDE := oldest early older middle frameworks contract
+# What examines the FOCUS export runs on this Python: a version that uv finds, or a path.
+PYTHON_OF_FOCUS ?= 3.12
 # The guards that benchmarks.guard_cost measures beside ours.
 PEERS := tokenfence==0.3.2 backstop-ai==0.8.0 floe-guard==0.25.2
 
@@ -15,7 +17,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv with every extra and the test tools
 
-beside: setup $(BESIDE:%=.venv/beside/%/.ready) ## create the environments that tests start processes of
+beside: setup $(BESIDE:%=.venv/beside/%/.ready) .venv/beside/focus/.ready ## create the environments that tests start processes of
 
 $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "Setting up .venv (about a minute) ..."
@@ -30,6 +32,15 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv/beside/$* requirements/$*.lock || \
 	  $(BIN)/python -m pip --python .venv/beside/$* install -qq --disable-pip-version-check --require-hashes -r requirements/$*.lock
 	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation --python .venv/beside/$* -e .
+	@touch $@
+
+.venv/beside/focus/.ready: requirements/focus.lock | $(STAMP)
+	@echo "Setting up .venv/beside/focus (about a minute) ..."
+	@PYENV_VERSION=$$(pyenv latest 3.12 2>/dev/null) $(BIN)/uv venv --quiet --clear --no-python-downloads \
+	  --python $(PYTHON_OF_FOCUS) .venv/beside/focus || { echo "The validator of FOCUS needs Python 3.12, and none was found." \
+	  "Install it so that python3.12 runs, or name it: make beside PYTHON_OF_FOCUS=path/to/python3.12" >&2; exit 1; }
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv/beside/focus requirements/focus.lock || \
+	  $(BIN)/python -m pip --python .venv/beside/focus install -qq --disable-pip-version-check --require-hashes -r requirements/focus.lock
 	@touch $@
 
 run: setup ## start a gateway with its simulator and two keys to try
@@ -70,7 +81,9 @@ lock: setup ## resolve and lock the dependencies anew, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev --upgrade pyproject.toml -o requirements/dev.lock > /dev/null
 	@for group in $(BESIDE); do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --all-extras --group $$group --upgrade pyproject.toml -o requirements/$$group.lock > /dev/null; done
+	  --no-header --no-annotate --extra gateway --extra tokens --group $$group --upgrade pyproject.toml -o requirements/$$group.lock > /dev/null; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+	  --group focus --upgrade -o requirements/focus.lock > /dev/null
 	@for peer in $(PEERS); do printf '%s\nopenai==3.54.0\n' $$peer | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/peers-$${peer%%==*}.lock > /dev/null; done
 
