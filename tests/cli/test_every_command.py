@@ -10,6 +10,7 @@ import typer.main
 
 from farthing import __version__
 from farthing.cli.main import app
+from farthing.reports.catalog import REPORTS
 from tests.cli.conftest import CommandLine
 
 
@@ -33,6 +34,7 @@ def test_the_tree_holds_every_command_of_the_design() -> None:
         "report outcomes", "cache show", "cache clear", "wallet list", "wallet show", "wallet credit",
         "token create", "token list", "token revoke", "audit list",
         "budget request", "budget requests", "budget approve", "budget deny", "budget raise",
+        *(f"report {report.name}" for report in REPORTS),
     }  # fmt: skip
 
 

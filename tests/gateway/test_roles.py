@@ -37,6 +37,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/api/policy/reload"): ADMIN,
     ("GET", "/api/raises"): LOOKING,
     ("POST", "/api/raises"): {"admin", "approver"},
+    ("GET", "/api/reports"): LOOKING,
+    ("GET", "/api/reports/{report}"): LOOKING,
     ("GET", "/api/requests"): ALL,
     ("POST", "/api/requests"): {"admin", "approver", "developer"},
     ("POST", "/api/requests/{request_id}/approve"): {"admin", "approver"},

@@ -1,4 +1,4 @@
-"""Reports: what people want to know besides the spend itself."""
+"""Reports: what people want to know besides the spend itself, each from its row in the catalog."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +8,17 @@ import typer
 from farthing.cli import options, screen
 from farthing.cli.door import CommandError, command, noun
 from farthing.cli.opening import open_ledger, policy_or_none
+from farthing.cli.report_command import add_report
 from farthing.cli.spend import moment
 from farthing.domain.money import dollars
+from farthing.reports.catalog import REPORTS
 
 if TYPE_CHECKING:
     from farthing.reports.outcomes import OutcomeCost
 
-app = noun("report", "Reports: what outcomes cost.")
+app = noun("report", "Reports: who spends what, on which models, for what, and what stands out.")
+for one in REPORTS:
+    add_report(app, one)
 
 
 @command(app, "outcomes", example="farthing report outcomes --name resolved --by label:feature --since 30d")

@@ -20,6 +20,7 @@ from farthing.gateway.api_passes import add_passes
 from farthing.gateway.api_people import add_people
 from farthing.gateway.api_policy import add_policy
 from farthing.gateway.api_refusals import tell_refusals
+from farthing.gateway.api_reports import add_reports
 from farthing.gateway.api_requests import add_requests
 from farthing.gateway.api_stops import add_stops
 from farthing.gateway.api_wallets import add_wallets
@@ -76,6 +77,7 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     add_alerts(app, running)
     add_cache(app, running)
     add_policy(app, reloader)
+    add_reports(app, running)
 
     tell_roles(app)
     tell_refusals(app)

@@ -1,0 +1,78 @@
+"""Every report there is: its name, the question it answers, and what it may be asked."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import msgspec
+
+from farthing.reports.asking import Question
+from farthing.reports.sheet import Sheet
+from farthing.reports.spans import BadMoment, Span, last_months, month_of, span_between, week_of
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One report; the command line, the API and the pages are made from this.
+
+    name: what it is called; its module in farthing.reports has the function report(asked).
+    help: the question it answers, in a sentence. module: where it is, if not under its name.
+    takes: what it understands besides a span, of the OPTIONS below.
+    span: what it covers unless told otherwise: days back, "month", "week" or "year".
+    """
+
+    name: str
+    help: str
+    example: str
+    module: str = ""
+    takes: tuple[str, ...] = ()
+    span: int | str = 30
+
+    def usual_span(self, now_us: int) -> Span:
+        """What it covers unless told otherwise."""
+        match self.span:
+            case "month":
+                return month_of("this", now_us)
+            case "week":
+                return week_of("this", now_us)
+            case "year":
+                return last_months(12, now_us)
+            case _:
+                return span_between(None, None, now_us, days=int(self.span))
+
+    def span_asked(
+        self, since: str | None, until: str | None, month: str | None, week: str | None, *, now_us: int
+    ) -> Span:
+        """The span that is asked for, or the one it usually covers. Raises BadMoment."""
+        if sum(bool(one) for one in (since or until, month, week)) > 1:
+            raise BadMoment("a month, a week and since exclude each other: give one of them")
+        if month:
+            return month_of(month, now_us)
+        if week:
+            return week_of(week, now_us)
+        return span_between(since, until, now_us, days=30) if since or until else self.usual_span(now_us)
+
+    def build(self, asked: Question) -> Sheet:
+        """Make the sheet. Raises BadQuestion where it cannot be told like that."""
+        module = import_module(f"farthing.reports.{self.module or self.name}")
+        build: Callable[[Question], Sheet] = module.report
+        return build(asked)
+
+
+# What an option of a report means; each report says which it takes.
+OPTIONS = {
+    "environment": "Only this environment.",
+    "by": "Tell it further by this: a label as label:NAME; repeatable.",
+    "top": "How many rows a ranking shows.",
+    "least": "From how many on something counts as repeated.",
+    "name": "Only what has this name.",
+    "at": "The day that parts before from after, such as 2026-11-01.",
+}
+
+REPORTS = (
+    Report(
+        name="environments",
+        help="What does each environment spend, what does a call cost there, and what does its cache save?",
+        example="farthing report environments --month last",
+    ),
+)
+
+BY_NAME = {report.name: report for report in REPORTS}

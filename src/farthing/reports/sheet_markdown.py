@@ -1,0 +1,56 @@
+"""A sheet as Markdown, to be mailed, or put into a page or an issue."""
+
+from collections.abc import Iterator, Sequence
+
+from farthing.reports.sheet import Kind, Level, Sheet, Table, Value
+from farthing.reports.telling import shown
+
+_MARK = {Level.NOTE: "Note", Level.WARNING: "Warning", Level.ALARM: "Alarm"}
+
+
+def sheet_markdown(sheet: Sheet) -> str:
+    """Write a sheet."""
+    return "\n".join(_lines(sheet)) + "\n"
+
+
+def _lines(sheet: Sheet) -> Iterator[str]:
+    yield f"# {_safe(sheet.title)}"
+    yield ""
+    yield f"{sheet.span}{', provisional: figures may still grow' if sheet.provisional else ''}"
+    for flag in sheet.flags:
+        yield ""
+        yield f"> **{_MARK[flag.level]}:** {_safe(flag.text)}"
+        if flag.fix:
+            yield f"> `{flag.fix}`"
+    for table in sheet.tables:
+        yield ""
+        yield f"## {_safe(table.title)}"
+        yield ""
+        yield from _table(table)
+    for note in sheet.notes:
+        yield ""
+        yield _safe(note)
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield _row([column.heading for column in table.columns])
+    yield _row(["---" if column.kind is Kind.TEXT else "---:" for column in table.columns])
+    for row in table.rows:
+        yield _row(_cells(table, row))
+    if table.footer is not None:
+        yield _row([f"**{cell}**" if cell else "" for cell in _cells(table, table.footer)])
+
+
+def _cells(table: Table, row: Sequence[Value]) -> list[str]:
+    return [_safe(shown(column.kind, value)) for column, value in zip(table.columns, row, strict=True)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _safe(text: str) -> str:
+    """Keep what users wrote (labels, keys) from becoming markup."""
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

@@ -1,0 +1,94 @@
+"""Show the exact figures of a sheet: to people as text, to programs as plain values."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+
+from farthing.domain.money import dollars
+from farthing.domain.period import iso_utc
+from farthing.reports.sheet import Kind, Value
+
+
+def shown(kind: Kind, value: Value) -> str:
+    """A cell as people read it; empty where there is no figure."""
+    if value is None:
+        return ""
+    match kind:
+        case Kind.MONEY:
+            return dollars(int(value))
+        case Kind.COUNT:
+            return f"{int(value):,}"
+        case Kind.SHARE:
+            return f"{percent(Fraction(value))} %"
+        case Kind.RATIO:
+            return ratio(Fraction(value))
+        case Kind.TIMES:
+            return f"{rounded(Fraction(value), 1)}x"
+        case Kind.NUMBER:
+            return f"{rounded(Fraction(value), 1):,}"
+        case Kind.MOMENT:
+            return iso_utc(int(value))[:16].replace("T", " ")
+        case Kind.DURATION:
+            return _duration(int(value) // 1_000_000)
+        case Kind.TEXT:
+            return str(value)
+
+
+def plain(kind: Kind, value: Value) -> str | int | Decimal | None:
+    """A cell as programs read it: amounts in whole nanodollars, shares in percent to four places."""
+    if value is None:
+        return None
+    match kind:
+        case Kind.SHARE:
+            return rounded(Fraction(value) * 100, 4)
+        case Kind.TIMES | Kind.NUMBER:
+            return rounded(Fraction(value), 4)
+        case Kind.RATIO:
+            return ratio(Fraction(value))
+        case Kind.MOMENT:
+            return iso_utc(int(value))
+        case Kind.DURATION:
+            return rounded(Fraction(int(value), 1_000_000), 6)
+        case Kind.MONEY | Kind.COUNT:
+            return int(value)
+        case Kind.TEXT:
+            return str(value)
+
+
+def percent(share: Fraction) -> str:
+    """A share in percent: one decimal, or two where those tell it exactly: 43.3, 7.5, 56.25."""
+    hundredths = share * 10_000
+    if hundredths.denominator == 1 and hundredths.numerator % 10:
+        return f"{rounded(share * 100, 2):,.2f}"
+    return f"{rounded(share * 100, 1):,.1f}"
+
+
+def ratio(of: Fraction) -> str:
+    """One sum over another with the smaller as one: 1:1.78, 1:3, 9.8:1."""
+    if of <= 0:
+        return "0:1"
+    if of <= 1:
+        return f"1:{_short(rounded(1 / of, 2))}"
+    return f"{_short(rounded(of, 1))}:1"
+
+
+def rounded(value: Fraction, places: int) -> Decimal:
+    """A fraction as a decimal number, rounded half up, away from zero."""
+    scaled = value * 10**places
+    whole = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
+    return (
+        Decimal(whole if scaled >= 0 else -whole)
+        .scaleb(-places)
+        .quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    )
+
+
+def _short(number: Decimal) -> str:
+    text = format(number, ",f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _duration(seconds: int) -> str:
+    hours, minutes = divmod(seconds // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
