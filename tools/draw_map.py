@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "farthing"
 MAP = ROOT / "docs" / "map.md"
 # Down the journey, as imports go; rooms that are not named here stand at the end.
 ROOMS = (
-    "cli", "simulator", "gateway", "config", "engine", "reports",
+    "cli", "scenarios", "simulator", "gateway", "config", "engine", "reports",
     "ledger", "policy", "prices", "wire", "domain",
 )  # fmt: skip
 
