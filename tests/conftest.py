@@ -24,3 +24,5 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     for name in SURROUNDINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # A process that a test starts says where it was, should it crash.
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
