@@ -17,11 +17,10 @@ from farthing.scenarios.moments import (
 )
 from farthing.scenarios.pricing import Profile, cost_of
 from farthing.scenarios.rows import Row
+from farthing.scenarios.seeds_people import DEVELOPERS
 
 _DOLLAR = 1_000_000_000
 _MICRODOLLAR = 1_000
-
-DEVELOPERS = ("alice", "bob", "carol", "dave", "erin")
 
 # How many calls cost how much, where the profile is the published one; in the order of the table.
 _PUBLISHED: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType({
