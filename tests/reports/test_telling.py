@@ -74,3 +74,8 @@ def test_nothing_is_divided_by_nothing() -> None:
     assert part(1, 0) is None
     assert mean_nanodollars(5, 0) is None
     assert mean_nanodollars(5, 2) == 3
+
+
+def test_long_figures_keep_every_digit() -> None:
+    assert str(rounded(Fraction(10**30 + 1), 3)) == f"{10**30 + 1}.000"
+    assert str(rounded(Fraction(-1, 2), 0)) == "-1"

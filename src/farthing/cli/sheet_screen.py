@@ -3,7 +3,7 @@
 from farthing.cli import screen
 from farthing.cli.table import Cell
 from farthing.reports.sheet import Kind, Level, Sheet, Table
-from farthing.reports.telling import shown
+from farthing.reports.telling import readable, shown
 
 _STYLES = {Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ALARM: "red"}
 
@@ -18,11 +18,11 @@ def draw_sheet(sheet: Sheet) -> None:
         screen.line(table.title, "bold")
         _draw(table)
     for flag in sheet.flags:
-        screen.line(f"{flag.level.value}: {flag.text}", _STYLES[flag.level])
+        screen.line(f"{flag.level.value}: {readable(flag.text)}", _STYLES[flag.level])
         if flag.fix:
-            screen.line(f"  To go on: {flag.fix}")
+            screen.line(f"  To go on: {readable(flag.fix)}")
     for note in sheet.notes:
-        screen.line(note)
+        screen.line(readable(note))
 
 
 def _draw(table: Table) -> None:

@@ -4,22 +4,44 @@ import html
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from farthing.reports.sheet import Kind, Sheet, Table, Value
-from farthing.reports.telling import rounded, shown
+from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value
+from farthing.reports.telling import readable, rounded, shown
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bar: #2a78b8; --soft: #8882 }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
-h1 { margin-bottom: 0 } .span { color: GrayText; margin-top: 0 }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 40rem }
-th, td { border-bottom: 1px solid var(--line); padding: .35rem .75rem }
-th, td { text-align: right; white-space: nowrap }
-th.text, td.text { text-align: left } tfoot td { border-bottom: 0; font-weight: 600 }
-.flag { border-left: .3rem solid #8888; background: var(--soft); margin: 1rem 0; padding: .5rem 1rem }
-.warning { border-color: #c77700 } .alarm { border-color: #c62828 }
-svg { display: block; height: .8rem; width: 10rem } rect { fill: var(--bar) }
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #57606a; --line: #d0d7de;
+  --band: #f6f8fa; --bar: #2a78b8; --note: #2a78b8; --warning: #9a6700; --alarm: #c62828 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --paper: #14181d; --soft: #9aa5b1; --line: #343b44;
+    --band: #1c2128; --bar: #58a6e0; --note: #58a6e0; --warning: #d9a520; --alarm: #ff7b72 }
+}
+body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
+  margin: 2rem auto; max-width: 80rem; padding: 0 1.25rem }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 }
+.span { color: var(--soft); margin: .25rem 0 1.5rem }
+.flags { list-style: none; margin: 0; padding: 0 }
+.flags li { --level: var(--note); background: var(--band); border-left: .3rem solid var(--level);
+  margin: .75rem 0; padding: .6rem 1rem }
+.flags .warning { --level: var(--warning) } .flags .alarm { --level: var(--alarm) }
+.flags b { color: var(--level) }
+code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere }
+.wide { margin: 1.75rem 0; overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+caption { font-size: 1.2rem; font-weight: 600; padding-bottom: .4rem; text-align: left; white-space: nowrap }
+th, td { border-bottom: 1px solid var(--line); font-weight: 400; padding: .35rem .75rem;
+  text-align: right; white-space: nowrap }
+thead th { color: var(--soft); font-size: .85rem; vertical-align: bottom; white-space: normal }
+.text { max-width: 28rem; min-width: 6rem; overflow-wrap: anywhere; text-align: left; white-space: normal }
+tbody tr:hover { background: var(--band) }
+tfoot th, tfoot td { border-bottom: 0; font-weight: 600 }
+.bar { min-width: 8rem } svg { display: block; height: .8rem; width: 100% } rect { fill: var(--bar) }
+@media print {
+  :root { --ink: #000; --paper: #fff; --soft: #444; --line: #999; --band: #fff }
+  body { font-size: 10pt; margin: 0; max-width: none }
+  .wide { overflow: visible } tr, .flags li { break-inside: avoid } thead { display: table-header-group }
+  svg { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+}
 """
+_LEVELS = {Level.NOTE: "Note", Level.WARNING: "Warning", Level.ALARM: "Alarm"}
 
 
 def sheet_html(sheet: Sheet) -> str:
@@ -28,41 +50,58 @@ def sheet_html(sheet: Sheet) -> str:
 
 
 def _lines(sheet: Sheet) -> Iterator[str]:
-    title = html.escape(sheet.title)
+    title = _safe(sheet.title)
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+    yield f"<title>{title}, {_safe(str(sheet.span))}</title><style>{_STYLE}</style></head><body><main>"
     yield f"<h1>{title}</h1>"
     provisional = ", provisional: figures may still grow" if sheet.provisional else ""
-    yield f'<p class="span">{sheet.span}{provisional}</p>'
-    for flag in sheet.flags:
-        fix = f"<br><code>{html.escape(flag.fix)}</code>" if flag.fix else ""
-        yield f'<p class="flag {flag.level.value}">{html.escape(flag.text)}{fix}</p>'
+    yield f'<p class="span">{_safe(str(sheet.span))}{provisional}</p>'
+    if sheet.flags:
+        yield f'<ul class="flags" aria-label="What stands out">{"".join(map(_flag, sheet.flags))}</ul>'
     for table in sheet.tables:
-        yield f'<h2>{html.escape(table.title)}</h2><div class="wide"><table>'
+        # What is wider than the window can be scrolled with the keys too.
+        yield f'<div class="wide" role="region" tabindex="0" aria-label="{_safe(table.title)}"><table>'
+        yield f"<caption>{_safe(table.title)}</caption>"
         yield from _table(table)
         yield "</table></div>"
-    yield from (f"<p>{html.escape(note)}</p>" for note in sheet.notes)
-    yield "</body></html>"
+    yield from (f"<p>{_safe(note)}</p>" for note in sheet.notes)
+    yield "</main></body></html>"
+
+
+def _flag(flag: Flag) -> str:
+    fix = f"<br><code>{_safe(flag.fix)}</code>" if flag.fix else ""
+    return f'<li class="{flag.level.value}"><b>{_LEVELS[flag.level]}:</b> {_safe(flag.text)}{fix}</li>'
 
 
 def _table(table: Table) -> Iterator[str]:
     bars = _bars(table)
-    heads = [f"<th{_class(column.kind)}>{html.escape(column.heading)}</th>" for column in table.columns]
-    yield f"<thead><tr>{''.join(heads)}{'<th></th>' if bars else ''}</tr></thead><tbody>"
+    heads = "".join(
+        f'<th scope="col"{_class(column)}>{_safe(column.heading)}</th>' for column in table.columns
+    )
+    beside = '<td class="bar"></td>' if bars else ""
+    yield f"<thead><tr>{heads}{beside}</tr></thead><tbody>"
     for number, row in enumerate(table.rows):
-        yield f"<tr>{_cells(table, row)}{f'<td>{bars[number]}</td>' if bars else ''}</tr>"
+        bar = f'<td class="bar">{bars[number]}</td>' if bars else ""
+        yield f"<tr>{_cells(table, row)}{bar}</tr>"
     yield "</tbody>"
     if table.footer is not None:
-        yield f"<tfoot><tr>{_cells(table, table.footer)}{'<td></td>' if bars else ''}</tr></tfoot>"
+        yield f"<tfoot><tr>{_cells(table, table.footer)}{beside}</tr></tfoot>"
 
 
 def _cells(table: Table, row: Sequence[Value]) -> str:
     return "".join(
-        f"<td{_class(column.kind)}>{html.escape(shown(column.kind, value))}</td>"
-        for column, value in zip(table.columns, row, strict=True)
+        _cell(column, value, names_row=number == 0)
+        for number, (column, value) in enumerate(zip(table.columns, row, strict=True))
     )
+
+
+def _cell(column: Column, value: Value, *, names_row: bool) -> str:
+    text = _safe(shown(column.kind, value))
+    if names_row:
+        return f'<th scope="row"{_class(column)}>{text}</th>'
+    return f"<td{_class(column)}>{text}</td>"
 
 
 def _bars(table: Table) -> list[str]:
@@ -78,5 +117,10 @@ def _bars(table: Table) -> list[str]:
     ]
 
 
-def _class(kind: Kind) -> str:
-    return ' class="text"' if kind is Kind.TEXT else ""
+def _class(column: Column) -> str:
+    return ' class="text"' if column.kind is Kind.TEXT else ""
+
+
+def _safe(text: str) -> str:
+    """Keep what users wrote (labels, keys) from becoming markup."""
+    return html.escape(readable(text))

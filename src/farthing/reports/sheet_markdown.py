@@ -1,11 +1,15 @@
 """A sheet as Markdown, to be mailed, or put into a page or an issue."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from farthing.reports.sheet import Kind, Level, Sheet, Table, Value
-from farthing.reports.telling import shown
+from farthing.reports.telling import readable, shown
 
 _MARK = {Level.NOTE: "Note", Level.WARNING: "Warning", Level.ALARM: "Alarm"}
+_MARKUP = re.compile(r"[\\`*_\[\]<>|#&~]")
+# What begins a list or a heading where it stands first: a sign, or a number before a dot.
+_BEGINS_BLOCK = re.compile(r"^(\d*)([-+=.)])")
 
 
 def sheet_markdown(sheet: Sheet) -> str:
@@ -21,7 +25,8 @@ def _lines(sheet: Sheet) -> Iterator[str]:
         yield ""
         yield f"> **{_MARK[flag.level]}:** {_safe(flag.text)}"
         if flag.fix:
-            yield f"> `{flag.fix}`"
+            yield ">"
+            yield f"> {_code(flag.fix)}"
     for table in sheet.tables:
         yield ""
         yield f"## {_safe(table.title)}"
@@ -29,11 +34,11 @@ def _lines(sheet: Sheet) -> Iterator[str]:
         yield from _table(table)
     for note in sheet.notes:
         yield ""
-        yield _safe(note)
+        yield _BEGINS_BLOCK.sub(r"\1\\\2", _safe(note))
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield _row([column.heading for column in table.columns])
+    yield _row([_safe(column.heading) for column in table.columns])
     yield _row(["---" if column.kind is Kind.TEXT else "---:" for column in table.columns])
     for row in table.rows:
         yield _row(_cells(table, row))
@@ -51,6 +56,12 @@ def _row(cells: Sequence[str]) -> str:
 
 def _safe(text: str) -> str:
     """Keep what users wrote (labels, keys) from becoming markup."""
-    for sign in "\\`*_[]<>|#":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())
+    return _MARKUP.sub(r"\\\g<0>", " ".join(readable(text).split()))
+
+
+def _code(text: str) -> str:
+    """A span of code, fenced by more backticks than any run of them in it."""
+    one_line = " ".join(readable(text).split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", one_line)), default=0))
+    apart = " " if one_line.startswith("`") or one_line.endswith("`") else ""
+    return f"{fence}{apart}{one_line}{apart}{fence}"

@@ -1,11 +1,15 @@
 """Show the exact figures of a sheet: to people as text, to programs as plain values."""
 
-from decimal import ROUND_HALF_UP, Decimal
+import unicodedata
+from decimal import Decimal
 from fractions import Fraction
 
 from farthing.domain.money import dollars
 from farthing.domain.period import iso_utc
 from farthing.reports.sheet import Kind, Value
+
+# Embeddings, overrides and isolates: what follows them may be read in another order than it is written.
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 def shown(kind: Kind, value: Value) -> str:
@@ -30,7 +34,21 @@ def shown(kind: Kind, value: Value) -> str:
         case Kind.DURATION:
             return _duration(int(value) // 1_000_000)
         case Kind.TEXT:
-            return str(value)
+            return readable(str(value))
+
+
+def readable(text: str) -> str:
+    """A text that callers chose, without signs that steer a terminal or turn the direction of a line."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if _steers(sign) else sign for sign in text)
+
+
+def _steers(sign: str) -> bool:
+    # Lines may break; format signs (Cf) join letters and emoji, those that turn directions excepted.
+    if unicodedata.category(sign) == "Cc":
+        return sign not in "\n\t"
+    return unicodedata.bidirectional(sign) in _TURNS
 
 
 def plain(kind: Kind, value: Value) -> str | int | Decimal | None:
@@ -75,11 +93,8 @@ def rounded(value: Fraction, places: int) -> Decimal:
     """A fraction as a decimal number, rounded half up, away from zero."""
     scaled = value * 10**places
     whole = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
-    return (
-        Decimal(whole if scaled >= 0 else -whole)
-        .scaleb(-places)
-        .quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    )
+    # Read from text, which keeps every digit; arithmetic with decimals would keep twenty-eight.
+    return Decimal(f"{whole if scaled >= 0 else -whole}E-{places}")
 
 
 def _short(number: Decimal) -> str:
