@@ -18,6 +18,11 @@ def same_kind(facts: RequestFacts, model: str) -> bool:
     """
     if not facts.generates and not facts.free:
         return _EMBEDDING.search(model) is not None
+    return writes_text(model)
+
+
+def writes_text(model: str) -> bool:
+    """Tell whether a model answers in text, as far as its name says."""
     return _OTHER_THAN_TEXT.search(model) is None
 
 

@@ -72,6 +72,14 @@ def plain(kind: Kind, value: Value) -> str | int | Decimal | None:
             return str(value)
 
 
+def rounded_dollars(nanodollars: int) -> str:
+    """An amount in a sentence: to the cent, and an amount below a dollar to three digits that count."""
+    places = 2
+    while places < 9 and 0 < abs(nanodollars) < 10 ** (11 - places):
+        places += 1
+    return dollars(int(rounded(Fraction(nanodollars, 10**9), places) * 10**9))
+
+
 def percent(share: Fraction) -> str:
     """A share in percent: one decimal, or two where those tell it exactly: 43.3, 7.5, 56.25."""
     hundredths = share * 10_000
