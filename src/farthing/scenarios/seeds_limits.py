@@ -110,7 +110,7 @@ WRITERS = 10
 
 
 def g13() -> Iterator[Row]:
-    """Five hundred dollars a day for all: ten writers spend them to the last cent; one more call is refused."""
+    """Five hundred dollars a day for all: ten writers spend them, and one more call is refused."""
     account = Claim(
         account=account_name("organization", None, "2026-09-01"),
         unit=Unit.NANODOLLARS,
