@@ -61,3 +61,13 @@ def test_what_is_no_moment_is_refused() -> None:
         span_between("yesterday", None, NOON_US, days=1)
     with pytest.raises(BadMoment, match="before it begins"):
         span_between("2026-09-03", "2026-09-01", NOON_US, days=1)
+
+
+def test_a_span_is_parted_at_mondays_and_at_the_first_of_months() -> None:
+    span = span_between("2026-08-30", "2026-09-09", NOON_US, days=1)  # from a Sunday to a Tuesday
+    assert [(week.week, week.days) for week in span.weeks()] == [
+        ("2026-W35", 1),
+        ("2026-W36", 7),
+        ("2026-W37", 2),
+    ]
+    assert [(month.month, month.days) for month in span.months()] == [("2026-08", 2), ("2026-09", 8)]

@@ -52,10 +52,28 @@ class Span(msgspec.Struct, frozen=True):
     def months(self) -> Iterator["Span"]:
         """Its months, the first and the last one cut to the span."""
         month = self.first_day.replace(day=1)
-        while _midnight_us(month) < self.until_us:
-            following = _next_month(month)
-            yield Span(max(_midnight_us(month), self.since_us), min(_midnight_us(following), self.until_us))
+        while midnight_us(month) < self.until_us:
+            following = next_month(month)
+            yield Span(max(midnight_us(month), self.since_us), min(midnight_us(following), self.until_us))
             month = following
+
+    def weeks(self) -> Iterator["Span"]:
+        """Its ISO weeks, the first and the last one cut to the span."""
+        monday = self.first_day - timedelta(days=self.first_day.weekday())
+        while midnight_us(monday) < self.until_us:
+            following = monday + timedelta(days=7)
+            yield Span(max(midnight_us(monday), self.since_us), min(midnight_us(following), self.until_us))
+            monday = following
+
+    @property
+    def week(self) -> str:
+        """The ISO week of its first day: 2026-W37."""
+        return f"{self.first_day:%G-W%V}"
+
+    @property
+    def month(self) -> str:
+        """The month of its first day: 2026-09."""
+        return f"{self.first_day:%Y-%m}"
 
 
 def month_of(text: str, now_us: int) -> Span:
@@ -65,7 +83,7 @@ def month_of(text: str, now_us: int) -> Span:
         first = (first - timedelta(days=1)).replace(day=1)
     elif text != "this":
         first = _date(text, _MONTH, "%Y-%m", "a month: write 2026-10, this or last")
-    return Span(_midnight_us(first), _midnight_us(_next_month(first)))
+    return Span(midnight_us(first), midnight_us(next_month(first)))
 
 
 def week_of(text: str, now_us: int) -> Span:
@@ -76,7 +94,7 @@ def week_of(text: str, now_us: int) -> Span:
         monday -= timedelta(days=7)
     elif text != "this":
         monday = _date(f"{text}-1", re.compile(_WEEK.pattern + "-1"), "%G-W%V-%u", "a week: write 2026-W46")
-    return Span(_midnight_us(monday), _midnight_us(monday + timedelta(days=7)))
+    return Span(midnight_us(monday), midnight_us(monday + timedelta(days=7)))
 
 
 def span_between(since: str | None, until: str | None, now_us: int, *, days: int) -> Span:
@@ -95,10 +113,10 @@ def span_between(since: str | None, until: str | None, now_us: int, *, days: int
 def last_months(months: int, now_us: int) -> Span:
     """So many months, this one included."""
     first = from_microseconds(now_us).date().replace(day=1)
-    end = _next_month(first)
+    end = next_month(first)
     for _ in range(months - 1):
         first = (first - timedelta(days=1)).replace(day=1)
-    return Span(_midnight_us(first), _midnight_us(end))
+    return Span(midnight_us(first), midnight_us(end))
 
 
 def _moment_us(text: str, now_us: int) -> int:
@@ -123,9 +141,11 @@ def _date(text: str, form: re.Pattern[str], layout: str, what: str) -> date:
     raise BadMoment(f"{text.removesuffix('-1') if '-W' in text else text!r} is not {what}")
 
 
-def _midnight_us(day: date) -> int:
+def midnight_us(day: date) -> int:
+    """The moment a day begins, in UTC."""
     return to_microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
-def _next_month(first: date) -> date:
+def next_month(first: date) -> date:
+    """The first day of the month after the one that begins then."""
     return (first + timedelta(days=32)).replace(day=1)
