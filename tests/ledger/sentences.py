@@ -1,6 +1,5 @@
 """Words for ledger tests: calls, offers and claims that name only the facts a test is about."""
 
-import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,13 +162,32 @@ def money(store: Store, account: str = "team") -> tuple[int, int]:
     return balance.settled, balance.held
 
 
+# Rows of earlier tables that later ones hold in another shape.
+_EARLIER_ROWS = {
+    "spend_hour": "(SELECT period AS hour, * FROM now.spend_sum WHERE grain = 0)",
+    "spend_label": "(SELECT period AS hour, * FROM now.label_sum WHERE grain = 0 AND second = '')",
+}
+
+
 def undo_migrations_after(version: int, path: Path) -> None:
-    """Make a ledger look as an earlier farthing left it: without the tables that came later."""
+    """Make a ledger look as an earlier farthing left it, by its schema and with what that could hold."""
+    later = path.with_name("later.db")
+    path.rename(later)
     connection = sqlite3.connect(path, isolation_level=None)
-    for script in scripts()[version:]:
-        for table in re.findall(r"CREATE TABLE (\w+)", script):
-            connection.execute(f"DROP TABLE {table}")
-        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", script):
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    for script in scripts()[:version]:
+        connection.executescript(script)
+    connection.execute("ATTACH ? AS now", (str(later),))
+    held = {name for (name,) in connection.execute("SELECT name FROM now.sqlite_schema")}
+    earlier = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+    for (table,) in earlier:
+        rows = _EARLIER_ROWS.get(table, f"now.{table}" if table in held else None)
+        if rows is None:
+            continue
+        wanted = [column[1] for column in connection.execute(f"PRAGMA main.table_info({table})")]
+        found = [column[0] for column in connection.execute(f"SELECT * FROM {rows} LIMIT 0").description]
+        both = ", ".join(f'"{column}"' for column in wanted if column in found)
+        connection.execute(f"INSERT INTO main.{table} ({both}) SELECT {both} FROM {rows}")
     connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
+    later.unlink()

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.domain.money import NANODOLLARS_MAX
-from farthing.ledger.rollups import Measures, bucket_bounds, cost_bucket
+from farthing.ledger.cost_buckets import bucket_bounds, cost_bucket
+from farthing.ledger.rollups import Measures
 
 costs = st.integers(0, NANODOLLARS_MAX)
 
@@ -16,7 +17,7 @@ def test_a_cost_lies_within_the_bounds_of_its_bucket(cost: int) -> None:
     assert least <= cost <= greatest
 
 
-@given(st.integers(0, 900))
+@given(st.integers(0, 3_000))
 def test_buckets_follow_each_other_without_a_gap(bucket: int) -> None:
     least, greatest = bucket_bounds(bucket)
 
@@ -25,10 +26,11 @@ def test_buckets_follow_each_other_without_a_gap(bucket: int) -> None:
 
 
 @given(costs)
-def test_a_bucket_is_at_most_a_sixteenth_wide(cost: int) -> None:
+def test_the_middle_of_a_bucket_is_within_one_percent_of_every_cost_in_it(cost: int) -> None:
     least, greatest = bucket_bounds(cost_bucket(cost))
 
-    assert (greatest - least) * 16 <= max(least, 1)
+    assert (greatest - least) * 64 <= max(least, 1)
+    assert abs((least + greatest) - 2 * cost) * 100 <= 2 * cost
 
 
 def test_a_negative_cost_counts_as_nothing() -> None:

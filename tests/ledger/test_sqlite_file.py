@@ -229,12 +229,12 @@ def test_an_entry_cannot_be_changed_by_hand(ledger_file: Path, statement: str) -
     [
         ("UPDATE account SET settled = settled + 1", "settled of team"),
         ("UPDATE account SET held = held - 1", "held of team"),
-        ("UPDATE spend_hour SET cost_nanodollars = 0", "cost_nanodollars of spend_hour"),
-        ("DELETE FROM spend_hour", "calls of spend_hour"),
+        ("UPDATE spend_sum SET cost_nanodollars = 0", "cost_nanodollars of spend_sum"),
+        ("DELETE FROM spend_sum", "calls of spend_sum"),
         ("UPDATE spend_run SET output_tokens = 3", "output_tokens of spend_run"),
         ("UPDATE spend_run SET last_at_us = 3", "last_at_us of spend_run"),
-        ("UPDATE spend_label SET value = 'other'", "calls of spend_label"),
-        ("UPDATE cost_histogram SET bucket = bucket + 1", "calls of cost_histogram"),
+        ("UPDATE label_sum SET value = 'other'", "calls of label_sum"),
+        ("UPDATE cost_count SET bucket = bucket + 1", "count of cost_count"),
         ("DELETE FROM hold", "held of team"),
     ],
 )

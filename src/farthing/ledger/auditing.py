@@ -6,9 +6,11 @@ from farthing.domain.money import dollars
 from farthing.domain.period import iso_utc
 from farthing.domain.premium_pass import PremiumPass
 from farthing.domain.stop import Stop
+from farthing.ledger.archiving import Partition
 from farthing.ledger.entries import Unit
 from farthing.ledger.people import KeyRow, Token
 from farthing.ledger.raising import RaiseRow
+from farthing.ledger.report_store import Annotation
 from farthing.ledger.requests import BudgetRequest, Ruling
 
 
@@ -57,6 +59,18 @@ def stop_act(stop: Stop) -> Act:
 def resume_act(stop: Stop, *, at_us: int, by: str, reason: str) -> Act:
     """A stop was lifted."""
     return Act(at_us=at_us, by=by, action="resume", about=stop.stop_id, before=stop.scope, reason=reason)
+
+
+def annotation_act(annotation: Annotation) -> Act:
+    """Somebody said about a feature why it costs more for a while."""
+    return Act(
+        at_us=annotation.at_us,
+        by=annotation.by,
+        action="annotate",
+        about=annotation.feature,
+        after=f"ships {iso_utc(annotation.ships_at_us)}, until {iso_utc(annotation.until_us)}",
+        reason=annotation.note,
+    )
 
 
 def grant_act(row: PremiumPass) -> Act:
@@ -148,6 +162,30 @@ def ruling_act(row: BudgetRequest, ruling: Ruling) -> Act:
         before=f"{dollars(row.amount_nanodollars)} more of {row.budget}, asked by {row.by}",
         after="nothing" if granted is None else f"{dollars(granted)} more of {row.budget}",
         reason=ruling.reason,
+    )
+
+
+def archive_act(row: Partition) -> Act:
+    """The entries of a month went to a file."""
+    return Act(
+        at_us=row.archived_at_us,
+        by=row.archived_by,
+        action="ledger archive",
+        about=row.month,
+        after=f"{row.entries} entries in {row.file}",
+    )
+
+
+def forget_act(row: Partition, *, at_us: int, by: str, reason: str) -> Act:
+    """The archived entries of a month were deleted; their sums stay."""
+    return Act(
+        at_us=at_us,
+        by=by,
+        action="ledger forget",
+        about=row.month,
+        before=f"{row.entries} entries in {row.file}",
+        after="their sums alone",
+        reason=reason,
     )
 
 

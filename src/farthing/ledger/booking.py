@@ -11,6 +11,7 @@ from farthing.ledger.entries import (
     Booked,
     Claim,
     Done,
+    EntryFacts,
     Held,
     Hold,
     Offer,
@@ -159,7 +160,7 @@ def _settle(settle: Settle, page: Page) -> Booked | Unknown:
 
 
 def _settled(draft: Draft, settle: Settle, page: Page) -> EntryRow:
-    measures = _measures(settle, tracked=draft.facts.cost_tracked)
+    measures = _measures(settle, draft.facts, clamped=int(draft.clamped), uncapped=int(draft.uncapped))
     return EntryRow(
         call_id=draft.call_id,
         at_us=draft.at_us,
@@ -181,12 +182,13 @@ def _settled(draft: Draft, settle: Settle, page: Page) -> EntryRow:
 
 def _correction(first: EntryRow, settle: Settle, page: Page) -> EntryRow:
     """The line that turns what was assumed into what is true."""
-    true = _measures(settle, tracked=first.details.facts.cost_tracked)
+    known = first.measures
+    true = _measures(settle, first.details.facts, clamped=known.clamped, uncapped=known.uncapped)
     return msgspec.structs.replace(
         first,
         correction=True,
         written_at_us=settle.at_us,
-        measures=true.minus(first.measures),
+        measures=true.minus(known),
         booked=tuple([
             (account, _used(page.accounts[account].unit, settle, true, booked) - booked)
             for account, booked in first.booked
@@ -210,9 +212,9 @@ def _used(unit: Unit, settle: Settle, measures: Measures, held: int) -> int:
             assert_never(unit)
 
 
-def _measures(settle: Settle, *, tracked: bool) -> Measures:
-    cost = settle.cost_nanodollars if tracked else 0
-    cost_asked = settle.cost_asked_nanodollars if tracked else 0
+def _measures(settle: Settle, facts: EntryFacts, *, clamped: int, uncapped: int) -> Measures:
+    cost = settle.cost_nanodollars if facts.cost_tracked else 0
+    cost_asked = settle.cost_asked_nanodollars if facts.cost_tracked else 0
     measures = _tokens(settle.usage) if settle.usage is not None else _NO_MEASURES
     for _, usage in settle.by_model:
         measures = measures.plus(_tokens(usage))
@@ -221,6 +223,8 @@ def _measures(settle: Settle, *, tracked: bool) -> Measures:
         assumed=int(settle.assumed),
         cost=cost,
         cost_asked=cost if cost_asked is None else cost_asked,
+        clamped=clamped,
+        uncapped=uncapped,
     )
 
 
@@ -313,7 +317,7 @@ def _void(void: Void, page: Page) -> Booked | Done | Unknown:
         provider=draft.provider,
         model_served=draft.model,
         ceiling_nanodollars=draft.ceiling_nanodollars,
-        measures=Measures(calls=1, voided=1),
+        measures=Measures(calls=1, voided=1, clamped=int(draft.clamped), uncapped=int(draft.uncapped)),
         booked=tuple([(account, 0) for account, _ in draft.amounts]),
         details=Details(
             facts=draft.facts,

@@ -6,8 +6,9 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
+from farthing.ledger.grains import HOUR_US
 from farthing.ledger.page import Account, EntryRow, Page
-from farthing.ledger.rollups import HOUR_US, Rollups
+from farthing.ledger.rollups import Rollups
 from farthing.ledger.store import MARKS_KEPT_US
 
 # Rows of each roll-up that outlive their entries, and accounts looked at after each batch.
@@ -34,14 +35,14 @@ class Folded:
         if correction is not None:
             add_up(correction, first, self.settled, self.page)
         own = self.page.rollups
-        for _ in _forget_rows(own.hours, rollups.hours, self._rows_kept):
-            pass
+        _forget(own.hours, rollups.hours, self._rows_kept)
         for run in _forget_rows(own.runs, rollups.runs, self._rows_kept):
             del own.spans[run], rollups.spans[run]
-        for _ in _forget_rows(own.labels, rollups.labels, self._rows_kept):
-            pass
-        for _ in _forget_rows(own.buckets, rollups.buckets, self._rows_kept):
-            pass
+        _forget(own.labels, rollups.labels, self._rows_kept)
+        _forget(own.buckets, rollups.buckets, self._rows_kept)
+        _forget(own.activity, rollups.activity, self._rows_kept)
+        _forget(own.prompts, rollups.prompts, self._rows_kept)
+        _forget(own.reasons, rollups.reasons, self._rows_kept)
 
 
 class Marks:
@@ -138,3 +139,8 @@ def _forget_rows(folded: dict[Key, Value], kept: dict[Key, Value], most: int) ->
         if folded[key] == kept.get(key):
             del folded[key], kept[key]
             yield key
+
+
+def _forget(folded: dict[Key, Value], kept: dict[Key, Value], most: int) -> None:
+    for _ in _forget_rows(folded, kept, most):
+        pass

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from farthing.domain.errors import Reason
+from farthing.domain.period import RUN_WINDOW
 from farthing.ledger.entries import (
     Answer,
     Booked,
@@ -96,11 +97,16 @@ def _open(hold: Hold, place: int, output_cap: int, page: Page) -> Held:
         rules=offer.rules,
         price_version=offer.price_version,
         would_refuse=would_refuse(offer, output_cap, page.account_for),
+        uncapped=not any(_caps_call_or_run(claim) for claim in offer.claims),
     )
     for claim, account in payers:
         account.limit = claim.limit
     page.open(draft)
     return page.held(draft)
+
+
+def _caps_call_or_run(claim: Claim) -> bool:
+    return claim.of_one_call or claim.window.startswith(RUN_WINDOW)
 
 
 def _first_answer(entry: EntryRow, page: Page) -> Held | Short | Stopped | Booked:

@@ -32,19 +32,20 @@ from farthing.ledger.entries import (
     Operation,
     Owner,
 )
-from farthing.ledger.forgetting import Folded, Marks, Unused, add_up
+from farthing.ledger.forgetting import Marks, Unused, add_up
+from farthing.ledger.memory_archive import NothingToArchive
 from farthing.ledger.memory_people import PeopleInMemory
+from farthing.ledger.memory_reports import ReportsInMemory
 from farthing.ledger.noting import AlertsInMemory
 from farthing.ledger.outcome_sums import WantedOutcomes, summed
 from farthing.ledger.page import Account, Draft, EntryRow, Page, entry_of
 from farthing.ledger.raising import RaiseRow, Raises, raises_with, what_raised
-from farthing.ledger.rollups import HOUR_US, Measures, Rollups
-from farthing.ledger.slices import Slice, SpendRow, slice_of
+from farthing.ledger.rollups import Rollups
 
 ENTRIES_KEPT = 10_000
 
 
-class MemoryStore(PeopleInMemory):
+class MemoryStore(NothingToArchive, PeopleInMemory, ReportsInMemory):
     """The reference: the same rules as every store, and nothing to go wrong between them and the rows.
 
     entries_kept: entries that can be asked for one by one, and outcomes. Older entries live on in the
@@ -52,15 +53,13 @@ class MemoryStore(PeopleInMemory):
     """
 
     def __init__(self, *, entries_kept: int = ENTRIES_KEPT) -> None:
-        super().__init__(entries_kept)
+        PeopleInMemory.__init__(self, entries_kept)
+        ReportsInMemory.__init__(self)
         self._entries_kept = entries_kept
-        self._folded = Folded()
         self._unused = Unused()
         self._accounts: dict[str, Account] = {}
         self._values: Counter[tuple[str, str]] = Counter()
         self._drafts: dict[str, Draft] = {}
-        self._entries: dict[tuple[str, bool], EntryRow] = {}
-        self._rollups = Rollups()
         self._owners: dict[str, Owner] = {}
         self._facts: dict[str, str] = {}
         self._outcomes: dict[tuple[str, str | None, str], RecordedOutcome] = {}
@@ -222,47 +221,6 @@ class MemoryStore(PeopleInMemory):
             first.sort(key=lambda row: (row.at_us, row.call_id), reverse=True)
             found = islice(filter(wanted, first), limit)
             return [entry_of(row, self._entries.get((row.call_id, True))) for row in found]
-
-    def spend(
-        self,
-        *,
-        by: Sequence[str],
-        since_us: int | None = None,
-        until_us: int | None = None,
-        where: Mapping[str, str] | None = None,
-    ) -> list[SpendRow]:
-        """Sum the hourly roll-ups."""
-        asked = slice_of(by, where or {})
-        sums: dict[tuple[tuple[str, object], ...], Measures] = {}
-        with self._lock:
-            for at_us, values, measures in self._slices(asked):
-                hour_us = at_us if asked.rollup == "run" else at_us + HOUR_US - 1
-                if since_us is not None and hour_us < since_us:
-                    continue
-                if until_us is not None and at_us >= until_us:
-                    continue
-                if any(values[name] != value for name, value in asked.where.items()):
-                    continue
-                kept = tuple((name, values[name]) for name in asked.dimensions if name in asked.by)
-                sums[kept] = sums.get(kept, Measures()).plus(measures)
-        ordered = sorted(sums.items(), key=lambda item: [value for _, value in item[0]])
-        return [asked.row(dict(kept), measures) for kept, measures in ordered]
-
-    def _slices(self, asked: Slice) -> list[tuple[int, dict[str, object], Measures]]:
-        """Every row of the roll-up that is asked: its moment, its dimensions, its figures."""
-        rollups = self._rollups
-        if asked.rollup == "run":
-            return [
-                (rollups.spans[run].first_at_us, run._asdict(), measures)
-                for run, measures in rollups.runs.items()
-            ]
-        if asked.rollup == "label":
-            return [
-                (label.hour * HOUR_US, label._asdict(), measures)
-                for label, measures in rollups.labels.items()
-                if label.name == asked.label
-            ]
-        return [(hour.hour * HOUR_US, hour._asdict(), measures) for hour, measures in rollups.hours.items()]
 
     def open_holds(self) -> list[OpenHold]:
         """Calls in flight, oldest first."""

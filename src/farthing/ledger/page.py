@@ -23,7 +23,7 @@ from farthing.ledger.entries import (
     shared_account_name,
 )
 from farthing.ledger.raising import Raise, RaiseRow, Raises, raised_by, raises_with
-from farthing.ledger.rollups import Measures, Rollups
+from farthing.ledger.rollups import Measures, Reason, Rollups
 
 
 class Account(msgspec.Struct, gc=False, kw_only=True):
@@ -80,6 +80,7 @@ class Draft(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=T
     """An open call: what it holds, and all its entry will say, so that anyone can settle it.
 
     amounts: what each account holds for it, in the account's unit, in the order of the claims.
+    uncapped: no limit on this call alone or on its run was in the way.
     """
 
     call_id: str
@@ -98,6 +99,7 @@ class Draft(msgspec.Struct, gc=False, frozen=True, kw_only=True, omit_defaults=T
     rules: tuple[str, ...] = ()
     price_version: str | None = None
     would_refuse: tuple[str, ...] = ()
+    uncapped: bool = False
 
     def open_hold(self) -> OpenHold:
         """The hold as people see it."""
@@ -341,8 +343,10 @@ class Page:
             provider=entry.provider,
             model_served=entry.model_served,
             measures=entry.measures,
-            priced=entry.outcome is Outcome.SETTLED and entry.details.facts.cost_tracked,
+            priced=is_priced(entry),
             replaces_nanodollars=None if replaces is None else replaces.measures.cost,
+            refused=entry.outcome is Outcome.REFUSED,
+            reason=None if entry.correction else _reason_of(entry),
         )
 
     def held(self, draft: Draft) -> Held:
@@ -371,6 +375,28 @@ class Page:
     def balances(self, amounts: Iterable[tuple[str, int]]) -> tuple[Balance, ...]:
         """The accounts that amounts belong to, at this moment."""
         return tuple([self.accounts[account].as_of(self.at_us).balance() for account, _ in amounts])
+
+
+def is_priced(entry: EntryRow) -> bool:
+    """Whether a call has a cost that belongs into the histogram."""
+    return entry.outcome is Outcome.SETTLED and entry.details.facts.cost_tracked
+
+
+# Why an offer was granted that is just what was asked for.
+_AS_ASKED = frozenset(("as_asked", "routed"))
+
+
+def _reason_of(entry: EntryRow) -> Reason | None:
+    """Why a call was refused, or granted otherwise than asked; None where there is nothing to explain."""
+    details = entry.details
+    if entry.outcome is Outcome.REFUSED:
+        short = details.short
+        if short is None:
+            return Reason(details.reason)
+        return Reason(details.reason, short.balance.budget, short.balance.account)
+    if entry.outcome is Outcome.CACHED or details.reason in _AS_ASKED:
+        return None
+    return Reason(details.reason)
 
 
 def _new_account(claim: Claim, name: str, value: str | None) -> Account:

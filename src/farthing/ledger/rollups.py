@@ -1,15 +1,22 @@
-"""What an entry adds to each roll-up: by the hour, by run, by label, and to the histogram of costs."""
+"""What an entry adds to each roll-up: sums of figures, histograms of cost, who was active, which reasons."""
 
 from collections.abc import Iterator, Mapping
 from operator import add, sub
 from typing import NamedTuple, TypeVar
 
+from farthing.ledger.cost_buckets import cost_bucket
 from farthing.ledger.entries import Difference, EntryFacts
-
-HOUR_US = 3_600_000_000
+from farthing.ledger.grains import DAY_US, HALF_HOUR_US, HOUR_US
 
 # Percentiles of cost are asked for by this label; every other label has sums only.
 FEATURE = "feature"
+# The two labels that are summed together too: what the users of each tier cost.
+PAIR = ("user_id", "tier")
+PAIR_NAME = "+".join(PAIR)
+
+# Which histogram a bucket belongs to.
+CALLS = "calls"
+RUNS = "runs"
 
 
 class Measures(NamedTuple):
@@ -28,6 +35,8 @@ class Measures(NamedTuple):
     output_tokens: int = 0
     reasoning: int = 0
     avoided: int = 0
+    clamped: int = 0
+    uncapped: int = 0
 
     def plus(self, other: "Measures") -> "Measures":
         """Add figure by figure."""
@@ -36,6 +45,11 @@ class Measures(NamedTuple):
     def minus(self, other: "Measures") -> "Measures":
         """Subtract figure by figure."""
         return Measures._make(map(sub, self, other))
+
+
+def counts_as_run(measures: Measures) -> bool:
+    """Whether a run has a call that was settled, so that the histogram of runs counts it."""
+    return measures.calls > measures.voided + measures.cached
 
 
 class HourKey(NamedTuple):
@@ -59,21 +73,90 @@ class RunKey(NamedTuple):
 
 
 class LabelKey(NamedTuple):
-    """One row of the hourly roll-up by label."""
+    """One row of the hourly roll-up by label; second is the value of the second label of a pair."""
 
-    name: str
     hour: int
-    environment: str
+    name: str
     value: str
+    second: str
+    environment: str
 
 
 class BucketKey(NamedTuple):
-    """One row of the hourly histogram of costs."""
+    """One row of the daily histograms of cost: of calls, or of runs by the day they began."""
 
-    hour: int
+    day: int
+    of: str
     environment: str
     feature: str
     bucket: int
+
+
+class ActivityKey(NamedTuple):
+    """A developer at work in one environment, in one half hour; a gap of more cannot hide in it."""
+
+    half_hour: int
+    developer: str
+    environment: str
+
+
+class PromptKey(NamedTuple):
+    """One prompt of one developer in one environment, on one day."""
+
+    day: int
+    environment: str
+    developer: str
+    prompt_hash: str
+
+
+class ReasonKey(NamedTuple):
+    """Why calls of one day were refused, or served otherwise than asked, and which account was short."""
+
+    day: int
+    environment: str
+    group: str
+    key: str
+    developer: str
+    reason: str
+    budget: str
+    account: str
+
+
+class Reason(NamedTuple):
+    """Why a call was refused, or served otherwise than asked; the budget and account that were short."""
+
+    reason: str
+    budget: str = ""
+    account: str = ""
+
+
+class Active(NamedTuple):
+    """What happened in a half hour of activity."""
+
+    first_at_us: int
+    last_at_us: int
+    calls: int
+    cost: int
+
+    def plus(self, other: "Active") -> "Active":
+        """Both together."""
+        return Active(
+            min(self.first_at_us, other.first_at_us),
+            max(self.last_at_us, other.last_at_us),
+            self.calls + other.calls,
+            self.cost + other.cost,
+        )
+
+
+class Sent(NamedTuple):
+    """How often something was sent, and what it cost."""
+
+    calls: int
+    cost: int = 0
+
+    def plus(self, other: "Sent") -> "Sent":
+        """Both together."""
+        return Sent(self.calls + other.calls, self.cost + other.cost)
 
 
 class RunSpan(NamedTuple):
@@ -82,8 +165,13 @@ class RunSpan(NamedTuple):
     first_at_us: int
     last_at_us: int
 
+    def plus(self, other: "RunSpan") -> "RunSpan":
+        """The span of both together."""
+        return RunSpan(min(self.first_at_us, other.first_at_us), max(self.last_at_us, other.last_at_us))
+
 
 _Key = TypeVar("_Key", bound=tuple[int | str, ...])
+_Figures = TypeVar("_Figures", Measures, RunSpan, Active, Sent)
 
 
 class Rollups:
@@ -94,7 +182,10 @@ class Rollups:
         self.runs: dict[RunKey, Measures] = {}
         self.spans: dict[RunKey, RunSpan] = {}
         self.labels: dict[LabelKey, Measures] = {}
-        self.buckets: dict[BucketKey, int] = {}
+        self.buckets: dict[BucketKey, Sent] = {}
+        self.activity: dict[ActivityKey, Active] = {}
+        self.prompts: dict[PromptKey, Sent] = {}
+        self.reasons: dict[ReasonKey, Sent] = {}
 
     def add(
         self,
@@ -106,22 +197,26 @@ class Rollups:
         measures: Measures,
         priced: bool,
         replaces_nanodollars: int | None,
+        refused: bool = False,
+        reason: Reason | None = None,
     ) -> None:
         """Add one entry. A correction moves its call from one bucket of the histogram to another.
 
         priced: the entry has a cost that belongs into the histogram.
         replaces_nanodollars: the cost that a correction corrects; None on a first entry.
+        reason: why it was refused or served otherwise than asked, where it was.
         """
         hour = at_us // HOUR_US
         environment = facts.environment
+        group, key, developer = facts.group or "", facts.key or "", facts.developer or ""
         _sum(
             self.hours,
             HourKey(
                 hour,
                 environment,
-                facts.group or "",
-                facts.key or "",
-                facts.developer or "",
+                group,
+                key,
+                developer,
                 provider or "",
                 model_served or "",
                 facts.model_asked,
@@ -129,47 +224,70 @@ class Rollups:
             measures,
         )
         if facts.run:
-            key = RunKey(environment, facts.run)
-            _sum(self.runs, key, measures)
-            self._stretch(key, RunSpan(at_us, at_us))
-        for name, value in facts.labels.items():
-            _sum(self.labels, LabelKey(name, hour, environment, value), measures)
-        if not priced:
-            return
-        feature = facts.labels.get(FEATURE, "")
-        cost = measures.cost
+            run = RunKey(environment, facts.run)
+            _sum(self.runs, run, measures)
+            _sum(self.spans, run, RunSpan(at_us, at_us))
+        if facts.labels:
+            self._add_labels(hour, environment, facts.labels, measures)
+        if priced:
+            self._add_cost(at_us // DAY_US, facts, measures.cost, replaces_nanodollars)
+        if developer and not refused:
+            self._add_activity(at_us, facts, developer, measures)
+        if reason is not None:
+            why = ReasonKey(at_us // DAY_US, environment, group, key, developer, *reason)
+            _sum(self.reasons, why, Sent(measures.refused or measures.calls))
+
+    def _add_labels(self, hour: int, environment: str, labels: Mapping[str, str], measures: Measures) -> None:
+        for name, value in labels.items():
+            _sum(self.labels, LabelKey(hour, name, value, "", environment), measures)
+        user, tier = labels.get(PAIR[0]), labels.get(PAIR[1])
+        if user and tier:
+            _sum(self.labels, LabelKey(hour, PAIR_NAME, user, tier, environment), measures)
+
+    def _add_cost(self, day: int, facts: EntryFacts, cost: int, replaces_nanodollars: int | None) -> None:
+        about = (day, CALLS, facts.environment, facts.labels.get(FEATURE, ""))
         if replaces_nanodollars is not None:
-            _count(self.buckets, BucketKey(hour, environment, feature, cost_bucket(replaces_nanodollars)), -1)
+            _sum(self.buckets, BucketKey(*about, cost_bucket(replaces_nanodollars)), Sent(-1))
             cost += replaces_nanodollars
-        _count(self.buckets, BucketKey(hour, environment, feature, cost_bucket(cost)), 1)
+        _sum(self.buckets, BucketKey(*about, cost_bucket(cost)), Sent(1))
+
+    def _add_activity(self, at_us: int, facts: EntryFacts, developer: str, measures: Measures) -> None:
+        environment = facts.environment
+        _sum(
+            self.activity,
+            ActivityKey(at_us // HALF_HOUR_US, developer, environment),
+            Active(at_us, at_us, measures.calls, measures.cost),
+        )
+        if facts.prompt_hash:
+            _sum(
+                self.prompts,
+                PromptKey(at_us // DAY_US, environment, developer, facts.prompt_hash),
+                Sent(measures.calls, measures.cost),
+            )
 
     def merge(self, other: "Rollups") -> None:
         """Add all of another's sums to these."""
-        for hour, measures in other.hours.items():
-            _sum(self.hours, hour, measures)
-        for run, measures in other.runs.items():
-            _sum(self.runs, run, measures)
-            self._stretch(run, other.spans[run])
-        for label, measures in other.labels.items():
-            _sum(self.labels, label, measures)
-        for bucket, calls in other.buckets.items():
-            _count(self.buckets, bucket, calls)
+        _merge(self.hours, other.hours)
+        _merge(self.runs, other.runs)
+        _merge(self.spans, other.spans)
+        _merge(self.labels, other.labels)
+        _merge(self.buckets, other.buckets)
+        _merge(self.activity, other.activity)
+        _merge(self.prompts, other.prompts)
+        _merge(self.reasons, other.reasons)
 
     def differences(self, found: "Rollups") -> list[Difference]:
         """List where what was found differs from these sums."""
         return [
-            *_compare("spend_hour", self.hours, found.hours),
+            *_compare("spend_sum", self.hours, found.hours),
             *_compare("spend_run", self.runs, found.runs),
             *_compare("span of spend_run", self.spans, found.spans),
-            *_compare("spend_label", self.labels, found.labels),
-            *_compare("cost_histogram", _counts(self.buckets), _counts(found.buckets)),
+            *_compare("label_sum", self.labels, found.labels),
+            *_compare("cost_count", self.buckets, found.buckets),
+            *_compare("activity", self.activity, found.activity),
+            *_compare("prompt_sum", self.prompts, found.prompts),
+            *_compare("reason_sum", self.reasons, found.reasons),
         ]
-
-    def _stretch(self, run: RunKey, span: RunSpan) -> None:
-        so_far = self.spans.get(run, span)
-        self.spans[run] = RunSpan(
-            min(so_far.first_at_us, span.first_at_us), max(so_far.last_at_us, span.last_at_us)
-        )
 
 
 def _compare(
@@ -187,31 +305,11 @@ def _compare(
                 yield Difference(what=f"figure {place} of {name} {where}", expected=wanted, found=seen)
 
 
-def _counts(buckets: Mapping[BucketKey, int]) -> dict[BucketKey, tuple[int]]:
-    return {bucket: (calls,) for bucket, calls in buckets.items()}
+def _merge(into: dict[_Key, _Figures], other: Mapping[_Key, _Figures]) -> None:
+    for key, figures in other.items():
+        _sum(into, key, figures)
 
 
-def _sum(into: dict[_Key, Measures], key: _Key, measures: Measures) -> None:
+def _sum(into: dict[_Key, _Figures], key: _Key, figures: _Figures) -> None:
     so_far = into.get(key)
-    into[key] = measures if so_far is None else so_far.plus(measures)
-
-
-def _count(into: dict[BucketKey, int], key: BucketKey, calls: int) -> None:
-    into[key] = into.get(key, 0) + calls
-
-
-def cost_bucket(nanodollars: int) -> int:
-    """Number the bucket of a cost: sixteen buckets for each doubling, so at most 6.25 % wide."""
-    if nanodollars < 32:
-        return max(nanodollars, 0)
-    shift = nanodollars.bit_length() - 5
-    return (shift << 4) + (nanodollars >> shift)
-
-
-def bucket_bounds(bucket: int) -> tuple[int, int]:
-    """The least and the greatest cost in nanodollars that fall into a bucket."""
-    if bucket < 32:
-        return bucket, bucket
-    shift = (bucket >> 4) - 1
-    least = (16 + (bucket & 15)) << shift
-    return least, least + (1 << shift) - 1
+    into[key] = figures if so_far is None else so_far.plus(figures)

@@ -38,9 +38,12 @@ from farthing.ledger.fork_gate import ForkGate
 from farthing.ledger.migrate import migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.raising import RaiseRow
-from farthing.ledger.slices import SpendRow
 from farthing.ledger.sqlite_apply import apply_in
+from farthing.ledger.sqlite_archive import ArchiveInFile
+from farthing.ledger.sqlite_archived import lines_for_batch
+from farthing.ledger.sqlite_functions import add_functions
 from farthing.ledger.sqlite_people import PeopleInFile
+from farthing.ledger.sqlite_reports import ReportsInFile
 from farthing.ledger.sqlite_rows import read_page
 from farthing.ledger.store import BatchPoisoned
 
@@ -51,7 +54,7 @@ _SQLITE_OLDEST = (3, 37, 0)
 _inside_sqlite = ForkGate()
 
 
-class SqliteStore(PeopleInFile):
+class SqliteStore(ArchiveInFile, PeopleInFile, ReportsInFile):
     """The ledger in one file. Writers queue, one transaction at a time; readers never wait for them.
 
     full_sync: survive not only a killed process but also a power cut; each batch then costs an fsync.
@@ -77,7 +80,7 @@ class SqliteStore(PeopleInFile):
     def foresee(self, hold: Hold) -> Answer:
         """What a hold would be answered now; nothing is taken, written or remembered."""
         with self._asking() as connection:
-            page = read_page(connection, [hold])
+            page = read_page(connection, [hold], lines_for_batch)
             page.stops = sqlite_stops.live_stops(connection)
         return apply_batch([hold], page)[0]
 
@@ -125,18 +128,6 @@ class SqliteStore(PeopleInFile):
         )
         with self._asking() as connection:
             return sqlite_questions.entries(connection, wanted)
-
-    def spend(
-        self,
-        *,
-        by: Sequence[str],
-        since_us: int | None = None,
-        until_us: int | None = None,
-        where: Mapping[str, str] | None = None,
-    ) -> list[SpendRow]:
-        """Sum the hourly roll-ups."""
-        with self._asking() as connection:
-            return sqlite_questions.spend(connection, by, since_us, until_us, where or {})
 
     def open_holds(self) -> list[OpenHold]:
         """Calls in flight, oldest first."""
@@ -219,6 +210,12 @@ class SqliteStore(PeopleInFile):
 
     def retire(self, account: str) -> None:
         """Forget nothing: a file remembers."""
+
+    def shrink(self) -> None:
+        """Give the room of deleted entries back to the disk."""
+        with self.turn(), _inside_sqlite:
+            self._files().writer.execute("VACUUM")
+            self._files().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let go of every file and connection."""
@@ -339,9 +336,11 @@ class _OpenFiles:
         self.queue.abandon()
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             self.path, timeout=self.deadline_s, isolation_level=None, check_same_thread=False
         )
+        add_functions(connection)
+        return connection
 
 
 # SQLite forbids even closing a connection in a forked child; what is listed here is never collected.

@@ -1,18 +1,17 @@
-"""The questions a SQLite ledger answers: balances, calls, spend, holds, owners, facts."""
+"""The questions a SQLite ledger answers: balances, calls, holds, owners, facts."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from farthing.ledger.entries import Balance, Entry, OpenHold, Owner
+from farthing.ledger.grains import HOUR_US
 from farthing.ledger.page import entry_of
-from farthing.ledger.rollups import HOUR_US
-from farthing.ledger.slices import Slice, SpendRow, slice_of
+from farthing.ledger.sqlite_archived import archived_corrections, archived_lines, with_archived
 from farthing.ledger.sqlite_rows import (
     ACCOUNT_COLUMNS,
     ENTRY_COLUMNS,
-    MEASURE_COLUMNS,
     SqlRow,
     account_from,
     as_json,
@@ -116,6 +115,7 @@ _REST = """
 def entry(connection: sqlite3.Connection, call_id: str) -> Entry | None:
     """One call, its correction applied."""
     lines = read_entries(connection, connection.execute(_ENTRY, (call_id,)))
+    lines += archived_lines(connection, [call_id], lines)
     by_kind = {line.correction: line for line in lines}
     return entry_of(by_kind[False], by_kind.get(True)) if by_kind else None
 
@@ -129,10 +129,10 @@ def entries(connection: sqlite3.Connection, wanted: Wanted) -> list[Entry]:
         if len(rows) >= wanted.limit:
             break
     first = read_entries(connection, rows)
+    first = with_archived(connection, wanted, first, _spans(connection, wanted))
     ids = as_json([line.call_id for line in first])
-    corrections = {
-        line.call_id: line for line in read_entries(connection, connection.execute(_CORRECTIONS, (ids,)))
-    }
+    found = read_entries(connection, connection.execute(_CORRECTIONS, (ids,)))
+    corrections = {line.call_id: line for line in (*archived_corrections(connection, first), *found)}
     return [entry_of(line, corrections.get(line.call_id)) for line in first]
 
 
@@ -162,18 +162,27 @@ def entries_statement(
     return " ".join((_SELECT, lead, _REST)), values
 
 
+# Every hour with entries, from the last one back, and whether the label occurs in it.
 _HOURS_OF_LABEL = """
-    SELECT DISTINCT hour FROM spend_label
-    WHERE name = :name AND value = :value AND hour BETWEEN :first AND :last
-      AND (:environment IS NULL OR environment = :environment)
-    ORDER BY hour DESC
+    WITH RECURSIVE kept(hour) AS (
+        SELECT max(period) FROM label_sum WHERE grain = 0 AND period <= :last
+        UNION ALL
+        SELECT (SELECT max(period) FROM label_sum WHERE grain = 0 AND period < kept.hour)
+        FROM kept WHERE kept.hour IS NOT NULL AND kept.hour > :first
+    )
+    SELECT hour FROM kept
+    WHERE hour >= :first AND EXISTS (
+        SELECT 1 FROM label_sum
+        WHERE grain = 0 AND period = kept.hour AND name = :name AND value = :value
+          AND (:environment IS NULL OR environment = :environment)
+    )
 """
 _HOURS = """
-    SELECT DISTINCT hour FROM spend_hour
-    WHERE hour BETWEEN :first AND :last
+    SELECT DISTINCT period FROM spend_sum
+    WHERE grain = 0 AND period BETWEEN :first AND :last
       AND (:environment IS NULL OR environment = :environment)
       AND (:key IS NULL OR key = :key)
-    ORDER BY hour DESC
+    ORDER BY period DESC
 """
 
 
@@ -204,83 +213,6 @@ def _spans(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[int
     )
     for (hour,) in hours:  # found one by one, for as long as they are asked for
         yield max(since_us, hour * HOUR_US), min(until_us, (hour + 1) * HOUR_US)
-
-
-# ── spend ───────────────────────────────────────────────────────────────────────────────────────
-
-_SUMS = ", ".join(["sum(" + name + ")" for name in MEASURE_COLUMNS])
-_SPEND_BY_HOUR = " ".join(
-    (
-        """SELECT iif(:by_hour, hour, NULL), iif(:by_environment, environment, NULL),
-        iif(:by_group, "group", NULL), iif(:by_key, key, NULL), iif(:by_developer, developer, NULL),
-        iif(:by_provider, provider, NULL), iif(:by_model, model, NULL),
-        iif(:by_model_asked, model_asked, NULL),""",
-        _SUMS,
-        """FROM spend_hour
-        WHERE hour BETWEEN :first AND :last
-          AND (:environment IS NULL OR environment = :environment)
-          AND (:group IS NULL OR "group" = :group)
-          AND (:key IS NULL OR key = :key)
-          AND (:developer IS NULL OR developer = :developer)
-          AND (:provider IS NULL OR provider = :provider)
-          AND (:model IS NULL OR model = :model)
-          AND (:model_asked IS NULL OR model_asked = :model_asked)
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8""",
-    )
-)
-_SPEND_BY_RUN = " ".join(
-    (
-        "SELECT iif(:by_environment, environment, NULL), iif(:by_run, run, NULL),",
-        _SUMS,
-        """FROM spend_run
-        WHERE first_at_us >= :since_us AND first_at_us < :until_us
-          AND (:environment IS NULL OR environment = :environment)
-          AND (:run IS NULL OR run = :run)
-        GROUP BY 1, 2 ORDER BY 1, 2""",
-    )
-)
-_SPEND_BY_LABEL = " ".join(
-    (
-        """SELECT iif(:by_hour, hour, NULL), iif(:by_environment, environment, NULL),
-        iif(:by_value, value, NULL),""",
-        _SUMS,
-        """FROM spend_label
-        WHERE name = :name AND hour BETWEEN :first AND :last
-          AND (:environment IS NULL OR environment = :environment)
-          AND (:value IS NULL OR value = :value)
-        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
-    )
-)
-_STATEMENTS = {"hour": _SPEND_BY_HOUR, "run": _SPEND_BY_RUN, "label": _SPEND_BY_LABEL}
-
-
-def spend(
-    connection: sqlite3.Connection,
-    by: Sequence[str],
-    since_us: int | None,
-    until_us: int | None,
-    where: Mapping[str, str],
-) -> list[SpendRow]:
-    """Sum a roll-up by the dimensions asked for."""
-    asked = slice_of(by, where)
-    until_us = _END_OF_TIME_US if until_us is None else until_us
-    values: dict[str, object] = {
-        "since_us": since_us or 0,
-        "until_us": until_us,
-        "first": (since_us or 0) // HOUR_US,
-        "last": -(-until_us // HOUR_US) - 1,
-        "name": asked.label,
-    }
-    for dimension in asked.dimensions:
-        values["by_" + dimension] = dimension in asked.by
-        values[dimension] = asked.where.get(dimension)
-    rows = connection.execute(_STATEMENTS[asked.rollup], values)
-    return [_spend_row(asked, row) for row in rows]
-
-
-def _spend_row(asked: Slice, row: SqlRow) -> SpendRow:
-    width = len(asked.dimensions)
-    return asked.row(dict(zip(asked.dimensions, row[:width], strict=True)), row[width:])
 
 
 # ── facts ───────────────────────────────────────────────────────────────────────────────────────────

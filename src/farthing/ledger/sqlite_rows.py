@@ -1,7 +1,7 @@
 """How a page is read from and written to SQLite: each row once a batch."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,11 @@ from farthing.ledger.page import Account, Details, Draft, EntryRow, Page
 from farthing.ledger.rollups import Measures
 from farthing.ledger.sqlite_alerts import note_alerts
 from farthing.ledger.sqlite_raises import known_raises, raises_from, write_raises
+from farthing.ledger.sqlite_rollups import write_rollups
 
 SqlRow = tuple[Any, ...]
+# Lines about calls that are not in the file any more, besides those that were found there.
+Elsewhere = Callable[[sqlite3.Connection, Sequence[str], Iterable[EntryRow]], list[EntryRow]]
 
 _encode = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Draft).decode
@@ -28,23 +31,8 @@ ACCOUNT_COLUMNS = (
 ENTRY_COLUMNS = (
     "call_id, correction, at_us, written_at_us, outcome, provider, model, ceiling_nanodollars, "
     "calls, refused, voided, cached, assumed, cost_nanodollars, cost_asked_nanodollars, "
-    "input_tokens, cached_read, cached_write, output_tokens, reasoning, avoided_nanodollars, booked, details"
-)
-
-MEASURE_COLUMNS = (
-    "calls",
-    "refused",
-    "voided",
-    "cached",
-    "assumed",
-    "cost_nanodollars",
-    "cost_asked_nanodollars",
-    "input_tokens",
-    "cached_read",
-    "cached_write",
-    "output_tokens",
-    "reasoning",
-    "avoided_nanodollars",
+    "input_tokens, cached_read, cached_write, output_tokens, reasoning, avoided_nanodollars, "
+    "clamped, uncapped, booked, details"
 )
 
 _DRAFTS = "SELECT draft FROM hold WHERE call_id IN (SELECT value FROM json_each(?))"
@@ -71,36 +59,8 @@ _WRITE_ENTRY = """
         call_id, correction, at_us, written_at_us, outcome, environment, "group", key, developer, provider,
         model, model_asked, run, request_id, ceiling_nanodollars, calls, refused, voided, cached, assumed,
         cost_nanodollars, cost_asked_nanodollars, input_tokens, cached_read, cached_write, output_tokens,
-        reasoning, avoided_nanodollars, booked, details
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_ADD = "DO UPDATE SET " + ", ".join([name + " = " + name + " + excluded." + name for name in MEASURE_COLUMNS])
-_ADD_HOUR = " ".join(
-    (
-        "INSERT INTO spend_hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        'ON CONFLICT (hour, environment, "group", key, developer, provider, model, model_asked)',
-        _ADD,
-    )
-)
-_ADD_RUN = " ".join(
-    (
-        "INSERT INTO spend_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ON CONFLICT (environment, run)",
-        _ADD,
-        ", first_at_us = min(first_at_us, excluded.first_at_us)",
-        ", last_at_us = max(last_at_us, excluded.last_at_us)",
-    )
-)
-_ADD_LABEL = " ".join(
-    (
-        "INSERT INTO spend_label VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ON CONFLICT (name, hour, environment, value)",
-        _ADD,
-    )
-)
-_ADD_BUCKET = """
-    INSERT INTO cost_histogram VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (hour, environment, feature, bucket) DO UPDATE SET calls = calls + excluded.calls
+        reasoning, avoided_nanodollars, clamped, uncapped, booked, details
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _RENEW = """
     INSERT INTO owner VALUES (?, ?, ?, ?, ?)
@@ -112,7 +72,7 @@ _FORGET = "DELETE FROM owner WHERE owner = ?"
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -> Page:
+def read_page(connection: sqlite3.Connection, operations: Sequence[Operation], elsewhere: Elsewhere) -> Page:
     """Read every row that a batch of operations can touch."""
     calls = calls_of(operations)
     owners = dead_owners_of(operations)
@@ -122,6 +82,7 @@ def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -
     drafts = {draft.call_id: draft for (text,) in rows for draft in (_decode_draft(text),)}
     ended = [call_id for call_id in calls if call_id not in drafts]
     entries = read_entries(connection, connection.execute(_ENTRIES, (as_json(ended),))) if ended else []
+    entries += elsewhere(connection, ended, entries) if ended else []
     page = Page(drafts=drafts.values(), entries=entries)
     raises = raises_of(operations)
     if raises:
@@ -137,11 +98,17 @@ def read_page(connection: sqlite3.Connection, operations: Sequence[Operation]) -
 
 def read_entries(connection: sqlite3.Connection, rows: Iterable[SqlRow]) -> list[EntryRow]:
     """Turn rows of ENTRY_COLUMNS into lines of the ledger; accounts get their names back."""
-    parsed = [(row, _decode_booked(row[21])) for row in rows]
+    parsed = [(row, _decode_booked(row[23])) for row in rows]
     numbers = {number for _, booked in parsed for number in booked}
     found = connection.execute(_ACCOUNT_NAMES, (as_json([int(number) for number in numbers]),))
     names = {str(number): name for number, name in found} if numbers else {}
     return [_entry_from(row, booked, names) for row, booked in parsed]
+
+
+def read_archived(rows: Iterable[SqlRow]) -> list[EntryRow]:
+    """Turn archived rows of ENTRY_COLUMNS, where accounts have their names, into lines of the ledger."""
+    parsed = [(row, _decode_booked(row[-2])) for row in rows]
+    return [_entry_from(row, booked, {name: name for name in booked}) for row, booked in parsed]
 
 
 def account_from(row: SqlRow) -> Account:
@@ -184,9 +151,9 @@ def _entry_from(row: SqlRow, booked: Mapping[str, int], names: Mapping[str, str]
         provider=provider or None,
         model_served=model or None,
         ceiling_nanodollars=ceiling_nanodollars,
-        measures=Measures(*row[8:21]),
+        measures=Measures(*row[8:23]),
         booked=tuple([(names[number], amount) for number, amount in booked.items()]),
-        details=_decode_details(row[22]),
+        details=_decode_details(row[24]),
     )
 
 
@@ -207,7 +174,7 @@ def write_page(connection: sqlite3.Connection, page: Page) -> None:
         connection.executemany(_CLOSE_HOLD, [(call_id,) for call_id in page.closed])
     if page.written:
         connection.executemany(_WRITE_ENTRY, [_entry_values(entry, numbers) for entry in page.written])
-        _write_rollups(connection, page)
+        write_rollups(connection, page.rollups)
     if page.forgotten:
         connection.executemany(_FORGET, [(owner,) for owner in page.forgotten])
     if page.renewed:
@@ -274,16 +241,3 @@ def _entry_values(entry: EntryRow, numbers: Mapping[str, int]) -> tuple[object, 
         _encode(booked).decode(),
         _encode(entry.details).decode(),
     )
-
-
-def _write_rollups(connection: sqlite3.Connection, page: Page) -> None:
-    rollups = page.rollups
-    connection.executemany(_ADD_HOUR, [(*key, *measures) for key, measures in rollups.hours.items()])
-    if rollups.runs:
-        connection.executemany(
-            _ADD_RUN, [(*key, *rollups.spans[key], *measures) for key, measures in rollups.runs.items()]
-        )
-    if rollups.labels:
-        connection.executemany(_ADD_LABEL, [(*key, *measures) for key, measures in rollups.labels.items()])
-    if rollups.buckets:
-        connection.executemany(_ADD_BUCKET, [(*key, calls) for key, calls in rollups.buckets.items()])

@@ -2,68 +2,176 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from farthing.ledger.entries import Difference
+from farthing.ledger.folding import MEASURE_COLUMNS
 from farthing.ledger.raising import what_raised
-from farthing.ledger.rollups import cost_bucket
-from farthing.ledger.sqlite_rows import MEASURE_COLUMNS
-
-_PLUS = ", ".join(MEASURE_COLUMNS)
-_SUMS = ", ".join(["sum(" + name + ") AS " + name for name in MEASURE_COLUMNS])
-_BOTH = ", ".join(
-    ["sum(iif(side, 0, " + name + ")), sum(iif(side, " + name + ", 0))" for name in MEASURE_COLUMNS]
-)
-_DIFFER = " OR ".join(["sum(iif(side, -" + name + ", " + name + ")) <> 0" for name in MEASURE_COLUMNS])
 
 
-def _comparison(dimensions: str, source: str, rollup: str) -> str:
-    """Put expected (side 0, from entries) and found (side 1) side by side; keep the rows that differ."""
+class _Check(NamedTuple):
+    """A roll-up against what it sums: the statement answers the rows that differ."""
+
+    rollup: str
+    dimensions: int
+    figures: Sequence[str]
+    statement: str
+
+    def differences(self, connection: sqlite3.Connection) -> Iterator[Difference]:
+        for row in connection.execute(self.statement):
+            where = "/".join(str(value) for value in row[: self.dimensions])
+            pairs: Sequence[int] = row[self.dimensions :]
+            for figure, expected, found in zip(self.figures, pairs[::2], pairs[1::2], strict=True):
+                yield from _differing(f"{figure} of {self.rollup} {where}", expected, found)
+
+
+def _check(
+    rollup: str,
+    dimensions: Sequence[str],
+    source: str,
+    *,
+    figures: Sequence[str] = MEASURE_COLUMNS,
+    rows: str = "",
+) -> _Check:
+    """Put expected (side 0, from the source) and found (side 1) side by side; keep what differs.
+
+    rows: which rows of the roll-up are compared, where not all are.
+    """
+    of = ", ".join(dimensions)
+    sums = ", ".join(["sum(" + name + ") AS " + name for name in figures])
+    both = ["sum(iif(side, 0, " + name + ")), sum(iif(side, " + name + ", 0))" for name in figures]
+    differ = ["sum(iif(side, -" + name + ", " + name + ")) <> 0" for name in figures]
+    statement = " ".join(
+        (
+            "SELECT", of, ",", ", ".join(both), "FROM (",
+            "SELECT 0 AS side,", of, ",", sums, "FROM", source, "GROUP BY", of,
+            "UNION ALL SELECT 1,", of, ",", ", ".join(figures), "FROM", rollup, rows,
+            ") GROUP BY", of, "HAVING", " OR ".join(differ),
+        )
+    )  # fmt: skip
+    return _Check(rollup, len(dimensions), figures, statement)
+
+
+_SPEND = ("environment", '"group"', "key", "developer", "provider", "model", "model_asked")
+_LABEL = ("name", "value", "second", "environment")
+_COUNT = ("of", "environment", "feature", "bucket")
+
+
+def _folded(rollup: str, dimensions: Sequence[str], figures: Sequence[str]) -> str:
+    """The hours that are folded, once for their day and once for their month."""
+    columns = ", ".join((*dimensions, *figures))
+    hours = " ".join(("FROM", rollup, "WHERE grain = 0 AND period < (SELECT until_hour FROM folded)"))
     return " ".join(
         (
-            "SELECT", dimensions, ",", _BOTH, "FROM (",
-            "SELECT 0 AS side,", dimensions, ",", _SUMS, "FROM", source, "GROUP BY", dimensions,
-            "UNION ALL SELECT 1,", dimensions, ",", _PLUS, "FROM", rollup,
-            ") GROUP BY", dimensions, "HAVING", _DIFFER,
+            "(SELECT 1 AS grain, period / 24 AS period,", columns, hours,
+            "UNION ALL SELECT 2, month_of_day(period / 24),", columns, hours, ")",
         )
     )  # fmt: skip
 
 
-_HOURS = _comparison(
-    'hour, environment, "group", key, developer, provider, model, model_asked',
-    "(SELECT at_us / 3600000000 AS hour, * FROM entry)",
-    "spend_hour",
-)
-_RUNS = _comparison("environment, run", "(SELECT * FROM entry WHERE run <> '')", "spend_run")
-_LABELS = _comparison(
-    "name, hour, environment, value",
-    """(SELECT label.key AS name, label.value AS value, at_us / 3600000000 AS hour, entry.*
-        FROM entry, json_each(details, '$.facts.labels') AS label)""",
-    "spend_label",
+_CHECKS = (
+    _check(
+        "spend_sum",
+        ("period", *_SPEND),
+        "(SELECT at_us / 3600000000 AS period, * FROM entry)",
+        rows="WHERE grain = 0",
+    ),
+    _check(
+        "spend_sum",
+        ("grain", "period", *_SPEND),
+        _folded("spend_sum", _SPEND, MEASURE_COLUMNS),
+        rows="WHERE grain > 0",
+    ),
+    _check("spend_run", ("environment", "run"), "(SELECT * FROM entry WHERE run <> '')"),
+    _check(
+        "label_sum",
+        ("period", *_LABEL),
+        """(SELECT at_us / 3600000000 AS period, label.key AS name, label.value AS value, '' AS second,
+                entry.*
+            FROM entry, json_each(details, '$.facts.labels') AS label
+            UNION ALL
+            SELECT at_us / 3600000000, 'user_id+tier',
+                json_extract(details, '$.facts.labels.user_id') AS user,
+                json_extract(details, '$.facts.labels.tier') AS tier, entry.*
+            FROM entry WHERE user <> '' AND tier <> '')""",
+        rows="WHERE grain = 0",
+    ),
+    _check(
+        "label_sum",
+        ("grain", "period", *_LABEL),
+        _folded("label_sum", _LABEL, MEASURE_COLUMNS),
+        rows="WHERE grain > 0",
+    ),
+    _check(
+        "cost_count",
+        ("period", *_COUNT),
+        """(SELECT first.at_us / 86400000000 AS period, 'calls' AS of, first.environment,
+                coalesce(json_extract(first.details, '$.facts.labels.feature'), '') AS feature,
+                cost_bucket(first.cost_nanodollars + coalesce(correction.cost_nanodollars, 0)) AS bucket,
+                1 AS count
+            FROM entry AS first
+            LEFT JOIN entry AS correction
+                ON correction.call_id = first.call_id AND correction.correction = 1
+            WHERE first.correction = 0 AND first.outcome = 'settled'
+              AND coalesce(json_extract(first.details, '$.facts.cost_tracked'), 1)
+            UNION ALL
+            SELECT first_at_us / 86400000000, 'runs', environment, '', cost_bucket(cost_nanodollars), 1
+            FROM spend_run WHERE calls > voided + cached)""",
+        figures=("count",),
+        rows="WHERE grain = 1",
+    ),
+    _check(
+        "cost_count",
+        ("period", *_COUNT),
+        """(SELECT month_of_day(period) AS period, of, environment, feature, bucket, count
+            FROM cost_count WHERE grain = 1 AND period < (SELECT until_hour / 24 FROM folded))""",
+        figures=("count",),
+        rows="WHERE grain = 2",
+    ),
+    _check(
+        "activity",
+        ("half_hour", "developer", "environment"),
+        """(SELECT at_us / 1800000000 AS half_hour, *
+            FROM entry WHERE developer <> '' AND outcome <> 'refused')""",
+        figures=("calls", "cost_nanodollars"),
+    ),
+    _check(
+        "prompt_sum",
+        ("day", "environment", "developer", "prompt_hash"),
+        """(SELECT at_us / 86400000000 AS day, json_extract(details, '$.facts.prompt_hash') AS prompt_hash, *
+            FROM entry WHERE developer <> '' AND outcome <> 'refused' AND prompt_hash <> '')""",
+        figures=("calls", "cost_nanodollars"),
+    ),
+    _check(
+        "reason_sum",
+        ("day", "environment", '"group"', "key", "developer", "reason", "budget", "account"),
+        """(SELECT at_us / 86400000000 AS day, environment, "group", key, developer,
+                json_extract(details, '$.reason') AS reason,
+                coalesce(json_extract(details, '$.short.balance.budget'), '') AS budget,
+                coalesce(json_extract(details, '$.short.balance.account'), '') AS account,
+                iif(outcome = 'refused', refused, calls) AS calls
+            FROM entry
+            WHERE correction = 0 AND (outcome = 'refused'
+                OR outcome IN ('settled', 'void') AND reason NOT IN ('as_asked', 'routed')))""",
+        figures=("calls",),
+    ),
 )
 
 _SPANS = """
-    SELECT environment, run, min(at_us), first_at_us, max(at_us), last_at_us
+    SELECT environment || '/' || run, min(at_us), first_at_us, max(at_us), last_at_us
     FROM entry JOIN spend_run USING (environment, run)
     GROUP BY environment, run
     HAVING min(at_us) <> first_at_us OR max(at_us) <> last_at_us
 """
-
-_BUCKETS = """
-    SELECT hour, environment, feature, bucket, sum(iif(side, 0, calls)), sum(iif(side, calls, 0))
+_ACTIVE = """
+    SELECT half_hour || '/' || developer || '/' || environment,
+        min(at_us), first_at_us, max(at_us), last_at_us
     FROM (
-        SELECT 0 AS side, first.at_us / 3600000000 AS hour, first.environment,
-            coalesce(json_extract(first.details, '$.facts.labels.feature'), '') AS feature,
-            cost_bucket(first.cost_nanodollars + coalesce(correction.cost_nanodollars, 0)) AS bucket,
-            1 AS calls
-        FROM entry AS first
-        LEFT JOIN entry AS correction ON correction.call_id = first.call_id AND correction.correction = 1
-        WHERE first.correction = 0 AND first.outcome = 'settled'
-          AND coalesce(json_extract(first.details, '$.facts.cost_tracked'), 1)
-        UNION ALL
-        SELECT 1, hour, environment, feature, bucket, calls FROM cost_histogram
-    )
-    GROUP BY 1, 2, 3, 4
-    HAVING sum(iif(side, -calls, calls)) <> 0
+        SELECT at_us / 1800000000 AS half_hour, developer, environment, at_us
+        FROM entry WHERE developer <> '' AND outcome <> 'refused'
+    ) JOIN activity USING (half_hour, developer, environment)
+    GROUP BY half_hour, developer, environment
+    HAVING min(at_us) <> first_at_us OR max(at_us) <> last_at_us
 """
 
 _ACCOUNTS = """
@@ -98,14 +206,11 @@ _RAISES = """
 
 def differences(connection: sqlite3.Connection) -> list[Difference]:
     """Compare every balance and roll-up row with the sum of the entries; SQLite does the summing."""
-    connection.create_function("cost_bucket", 1, cost_bucket, deterministic=True)
     return [
         *_accounts(connection),
-        *_rollup(connection.execute(_HOURS), "spend_hour", 8),
-        *_rollup(connection.execute(_RUNS), "spend_run", 2),
-        *_spans(connection),
-        *_rollup(connection.execute(_LABELS), "spend_label", 4),
-        *_buckets(connection),
+        *[difference for check in _CHECKS for difference in check.differences(connection)],
+        *_spans(connection, "spend_run", _SPANS),
+        *_spans(connection, "activity", _ACTIVE),
     ]
 
 
@@ -117,25 +222,10 @@ def _accounts(connection: sqlite3.Connection) -> Iterator[Difference]:
         yield from _differing(what_raised(account, until_us), raised, raised_found)
 
 
-def _rollup(rows: sqlite3.Cursor, name: str, width: int) -> Iterator[Difference]:
-    for row in rows:
-        where = "/".join(str(value) for value in row[:width])
-        pairs: Sequence[int] = row[width:]
-        for measure, expected, found in zip(MEASURE_COLUMNS, pairs[::2], pairs[1::2], strict=True):
-            yield from _differing(f"{measure} of {name} {where}", expected, found)
-
-
-def _spans(connection: sqlite3.Connection) -> Iterator[Difference]:
-    for environment, run, first, first_found, last, last_found in connection.execute(_SPANS):
-        yield from _differing(f"first_at_us of spend_run {environment}/{run}", first, first_found)
-        yield from _differing(f"last_at_us of spend_run {environment}/{run}", last, last_found)
-
-
-def _buckets(connection: sqlite3.Connection) -> Iterator[Difference]:
-    for hour, environment, feature, bucket, expected, found in connection.execute(_BUCKETS):
-        yield from _differing(
-            f"calls of cost_histogram {hour}/{environment}/{feature}/{bucket}", expected, found
-        )
+def _spans(connection: sqlite3.Connection, rollup: str, statement: str) -> Iterator[Difference]:
+    for where, first, first_found, last, last_found in connection.execute(statement):
+        yield from _differing(f"first_at_us of {rollup} {where}", first, first_found)
+        yield from _differing(f"last_at_us of {rollup} {where}", last, last_found)
 
 
 def _differing(what: str, expected: int, found: int) -> Iterator[Difference]:

@@ -8,6 +8,7 @@ from farthing.domain.alert import Alert
 from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
+from farthing.ledger.archive_store import ArchiveStore
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -21,7 +22,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.people_store import PeopleStore
 from farthing.ledger.raising import RaiseRow
-from farthing.ledger.slices import SpendRow
+from farthing.ledger.report_store import ReportStore
 
 # Calls of a window settle after its end now and then, so its marks are kept for a while.
 MARKS_KEPT_US = 31 * 86_400 * 1_000_000
@@ -34,7 +35,7 @@ class BatchPoisoned(LedgerUnavailable):
     """
 
 
-class Store(PeopleStore, Protocol):
+class Store(ArchiveStore, PeopleStore, ReportStore, Protocol):
     """Where money is remembered.
 
     Every store promises (tests/ledger/test_every_store.py asks them all):
@@ -104,21 +105,6 @@ class Store(PeopleStore, Protocol):
         until_us: int | None = None,
     ) -> list[Entry]:
         """Calls, newest first; before is the (at_us, call_id) of the last one seen (keyset paging)."""
-        ...
-
-    def spend(
-        self,
-        *,
-        by: Sequence[str],
-        since_us: int | None = None,
-        until_us: int | None = None,
-        where: Mapping[str, str] | None = None,
-    ) -> list[SpendRow]:
-        """Sum the hourly roll-ups by environment, key, model, provider, group, developer, hour.
-
-        Also by run or by label:NAME, one at a time, alone or together with environment (a label: and hour).
-        A run counts where it began. Raises ValueError for dimensions that no roll-up has together.
-        """
         ...
 
     def open_holds(self) -> list[OpenHold]:
