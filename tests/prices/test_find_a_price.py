@@ -29,6 +29,7 @@ BOOK = load_book()
 )
 def test_a_name_a_snapshot_and_an_alias_mean_their_model(name: str, model: str) -> None:
     assert price_of("openai", name).model == model
+    assert BOOK.listed("openai", name) == model
 
 
 @pytest.mark.parametrize(
@@ -225,3 +226,10 @@ def test_opening_the_book_decodes_no_provider_and_asking_decodes_only_that_one()
         "assert 'genai_prices' not in sys.modules and 'splintr' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_declared_price_does_not_change_which_model_a_name_means() -> None:
+    book = BOOK.with_overrides({"gpt-4o": override_from_dollars({"input": "1"})})
+
+    assert book.listed("openai", "gpt-4o-2024-08-06") == "gpt-4o"
+    assert book.listed("openai", "no-such-model") is None

@@ -120,6 +120,11 @@ class PriceBook:
                 names.update(known.index.names())
         return tuple(sorted(names))
 
+    def listed(self, provider: str, name: str) -> str | None:
+        """The listed model that a name means at a provider, whatever its price; None where none is."""
+        record = self._model(provider, name)[1]
+        return record.model if record is not None else None
+
     def known(self, model: str) -> tuple[str, ...]:
         """The providers that have a price for a model, sorted."""
         providers = self._known.get(model)
