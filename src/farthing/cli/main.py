@@ -14,6 +14,7 @@ from farthing.cli import (
     cache,
     doctor,
     estimate,
+    export,
     init,
     key,
     ledger,
@@ -57,8 +58,8 @@ def options(
 
 
 MODULES = (
-    init, serve, doctor, estimate, spend, report, key, token, budget, wallet, alert, price, policy, ledger,
-    cache, stop, premium_pass, audit,
+    init, serve, doctor, estimate, spend, report, export, key, token, budget, wallet, alert, price, policy,
+    ledger, cache, stop, premium_pass, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)

@@ -1,9 +1,7 @@
 """farthing policy simulate: decide the calls of the past again under another policy."""
 
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from farthing.cli import options, screen
 from farthing.cli.opening import ledger_in_use, open_ledger, policy_or_none, read_policy, read_prices
+from farthing.cli.progress import calls_passing
 from farthing.cli.spend import moment
 from farthing.domain.money import dollars
 from farthing.domain.period import iso_utc
@@ -18,7 +17,7 @@ from farthing.domain.period import iso_utc
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
     from farthing.engine.simulation import Changed, Simulation
-    from farthing.ledger.entries import Balance, Entry
+    from farthing.ledger.entries import Balance
     from farthing.ledger.raising import RaiseRow
     from farthing.ledger.store import Store
 
@@ -55,7 +54,7 @@ def simulate(
         replay = Replay(
             loaded.policy, read_prices(loaded), books, raises=_raises(store), passes=store.passes()
         )
-        with _progress(count_of_calls(store, began_us, until_us)) as passing:
+        with calls_passing(count_of_calls(store, began_us, until_us)) as passing:
             for entry in passing(calls_in_order(store, began_us, since_us)):
                 replay.book(entry)
                 booked += entry.count
@@ -82,25 +81,6 @@ def _raises(store: "Store") -> "Iterator[tuple[RaiseRow, Balance]]":
         balance = store.balance(row.account)
         if balance is not None:
             yield row, balance
-
-
-@contextmanager
-def _progress(whole: int) -> "Iterator[Callable[[Iterable[Entry]], Iterator[Entry]]]":
-    """Show on a terminal how far it has come; elsewhere be silent."""
-    if not sys.stderr.isatty():
-        yield iter
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen.aside()) as drawn:
-        task = drawn.add_task("calls", total=whole)
-
-        def passing(entries: "Iterable[Entry]") -> "Iterator[Entry]":
-            for entry in entries:
-                drawn.advance(task, entry.count)
-                yield entry
-
-        yield passing
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────

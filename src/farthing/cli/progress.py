@@ -1,0 +1,30 @@
+"""Show on a terminal how far something long has come; elsewhere be silent."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from farthing.cli import screen
+
+if TYPE_CHECKING:
+    from farthing.ledger.entries import Entry
+
+
+@contextmanager
+def calls_passing(whole: int) -> "Iterator[Callable[[Iterable[Entry]], Iterator[Entry]]]":
+    """A bar of how many calls have passed, of so many."""
+    if not sys.stderr.isatty():
+        yield iter
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen.aside()) as drawn:
+        task = drawn.add_task("calls", total=whole)
+
+        def passing(entries: "Iterable[Entry]") -> "Iterator[Entry]":
+            for entry in entries:
+                drawn.advance(task, entry.count)
+                yield entry
+
+        yield passing
