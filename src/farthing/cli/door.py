@@ -91,7 +91,8 @@ def explained(error: Exception) -> CommandError:
             return CommandError(
                 "the ledger cannot be used",
                 why=str(error),
-                fix="look at --ledger (or FARTHING_LEDGER), the disk, and who else has the file open",
+                fix=error.fix
+                or "look at --ledger (or FARTHING_LEDGER), the disk, and who else has the file open",
             )
         case OSError():
             return _system_error(error)

@@ -26,7 +26,14 @@ class BadRequest(FarthingError):
 
 
 class LedgerUnavailable(FarthingError):
-    """The ledger cannot answer: full disk, lost connection, a newer schema."""
+    """The ledger cannot answer: full disk, lost connection, a newer schema.
+
+    fix: how to go on, where that is known.
+    """
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
