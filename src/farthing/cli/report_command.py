@@ -67,10 +67,7 @@ def add_report(app: typer.Typer, report: Report) -> None:
 
 def _show(report: Report, given: Mapping[str, Any]) -> None:
     layout, output, as_json = given["layout"], given["output"], given["as_json"]
-    if layout not in (None, "markdown", "html") or (layout and as_json):
-        raise CommandError(
-            f"--format {layout} is not one", fix="write --format markdown, --format html or --json"
-        )
+    check_layout(layout, as_json=as_json)
     now_us = time.time_ns() // 1_000
     try:
         span = report.span_asked(given["since"], given["until"], given["month"], given["week"], now_us=now_us)
@@ -94,10 +91,19 @@ def _show(report: Report, given: Mapping[str, Any]) -> None:
                 sheet = report.build(asked)
         except BadQuestion as error:
             raise CommandError(str(error), fix=report.example) from error
-    _tell(sheet, layout=layout, output=output, as_json=as_json)
+    tell_sheet(sheet, layout=layout, output=output, as_json=as_json)
 
 
-def _tell(sheet: "Sheet", *, layout: str | None, output: Path | None, as_json: bool) -> None:
+def check_layout(layout: str | None, *, as_json: bool) -> None:
+    """Raise CommandError for a format that there is not."""
+    if layout not in (None, "markdown", "html") or (layout and as_json):
+        raise CommandError(
+            f"--format {layout} is not one", fix="write --format markdown, --format html or --json"
+        )
+
+
+def tell_sheet(sheet: "Sheet", *, layout: str | None, output: Path | None, as_json: bool) -> None:
+    """Draw a sheet on the screen, or write it as a document."""
     from farthing.cli.sheet_screen import draw_sheet
     from farthing.reports.sheet_html import sheet_html
     from farthing.reports.sheet_json import sheet_json
