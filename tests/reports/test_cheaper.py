@@ -6,11 +6,10 @@ import pytest
 from farthing.ledger.slices import SpendRow
 from farthing.policy.rules import Environment, Policy
 from farthing.prices.book import load_book
-from farthing.reports.cheaper import CheaperModels
+from farthing.reports.cheaper import ALLOWLIST, DOWNGRADE_MAP, FAMILY, CheaperModels
 from farthing.reports.telling import rounded_dollars
 from tests.builders import NOON_US
 
-FAMILY = "the small one of its family in the price book"
 NOTHING = SpendRow(
     by={},
     calls=0,
@@ -64,7 +63,7 @@ def test_the_map_of_downgrades_speaks_first() -> None:
         "development", "openai", "gpt-4o"
     )
     assert found is not None
-    assert (found.model, found.rule) == ("gpt-4.1-mini", "downgrade gpt-4*: gpt-4.1-mini")
+    assert (found.model, found.rule) == ("gpt-4.1-mini", DOWNGRADE_MAP)
 
 
 @pytest.mark.parametrize("named", ["gpt-4", "claude-haiku-4-5", "no-such-model"])
@@ -78,7 +77,7 @@ def test_then_the_cheapest_of_the_same_provider_on_the_allowlist() -> None:
     rules = models(allow=("gpt-4o", "gpt-4.1-mini", "claude-haiku-4-5", "gpt-4o-*"))
     found = rules.of("development", "openai", "gpt-4o")
     assert found is not None
-    assert (found.model, found.rule) == ("gpt-4.1-mini", "the cheapest on the allowlist of development")
+    assert (found.model, found.rule) == ("gpt-4.1-mini", ALLOWLIST)
     assert rules.of("development", "openai", "gpt-4.1-mini") is None
     other = rules.of("production", "openai", "gpt-4o")  # another environment has other rules
     assert other is not None

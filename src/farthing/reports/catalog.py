@@ -73,6 +73,50 @@ REPORTS = (
         help="What does each environment spend, what does a call cost there, and what does its cache save?",
         example="farthing report environments --month last",
     ),
+    Report(
+        name="ratio",
+        help="What does development cost beside production, month by month, and is it getting better?",
+        example="farthing report ratio --since 2026-01-01",
+        span="year",
+    ),
+    Report(
+        name="mix",
+        help="What made spend change since the month before: volume, models, tokens, caches or prices?",
+        example="farthing report mix --month last",
+        takes=("environment", "top"),
+        span="month",
+    ),
+    Report(
+        name="planning",
+        help="What part of a month earned money, and what part was development and evaluation?",
+        example="farthing report planning --month last",
+        span="month",
+    ),
+    Report(
+        name="percentiles",
+        help="What does a call cost that is usual, dear (95 in 100 cost less), or very dear (99 in 100)?",
+        example="farthing report percentiles --environment production --month last",
+        takes=("environment", "top"),
+    ),
+    Report(
+        name="caps",
+        help="How often do calls hit a cap, which tasks ran away, and how much of production has no cap?",
+        example="farthing report caps --month last",
+        takes=("environment", "top"),
+    ),
+    Report(
+        name="outcomes",
+        help="What does an outcome cost: a conversion, a ticket resolved, by workflow, user or feature?",
+        example="farthing report outcomes --name conversion --by label:workflow --month last",
+        takes=("environment", "by", "name", "top"),
+    ),
+    Report(
+        name="models",
+        help="Who uses which model where, and what would the same tokens cost on a cheaper one?",
+        example="farthing report models --week last",
+        takes=("environment", "top"),
+        span="week",
+    ),
 )
 
 BY_NAME = {report.name: report for report in REPORTS}

@@ -20,6 +20,11 @@ from farthing.reports.asking import Question
 # than that the other model is cheaper.
 PREMIUM_TIMES = 2
 
+# What names the cheaper model: the policy's own map, the cheapest it allows, or the price book.
+DOWNGRADE_MAP = "downgrade map"
+ALLOWLIST = "allowlist"
+FAMILY = "model family"
+
 # How providers call the small ones of a family: behind the name, or in the place of another word.
 _SMALL_WORDS = ("nano", "mini", "lite", "small")
 _SMALL_INSTEAD = (
@@ -45,7 +50,7 @@ _SMALL_OF_MAKERS = (
 
 
 class Cheaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A cheaper model, its price, and the rule that names it, in words."""
+    """A cheaper model, its price, and what names it."""
 
     model: str
     price: Price
@@ -103,7 +108,7 @@ class CheaperModels:
         for pattern, named in rules.downgrade:
             if names_model(pattern, model) and (price := self._price(provider, named)):
                 if dearness(price.cards) < dearness(own.cards):
-                    return Cheaper(model=named, price=price, rule=f"downgrade {pattern}: {named}")
+                    return Cheaper(model=named, price=price, rule=DOWNGRADE_MAP)
                 break
         if rules.allow is None:
             return None
@@ -113,8 +118,7 @@ class CheaperModels:
         cheapest = self._cheapest(provider, (name for name in rules.allow if not is_pattern(name)))
         if cheapest is None or not _is_cheaper(cheapest[1], own, PREMIUM_TIMES if listed else 1):
             return None
-        rule = f"the cheapest on the allowlist of {rules.name}"
-        return Cheaper(model=cheapest[0], price=cheapest[1], rule=rule)
+        return Cheaper(model=cheapest[0], price=cheapest[1], rule=ALLOWLIST)
 
     def _by_family(self, provider: str, model: str, own: Price) -> Cheaper | None:
         if _is_small(model):
@@ -122,8 +126,7 @@ class CheaperModels:
         for names in (_by_its_name(model), _by_its_maker(model)):
             cheapest = self._cheapest(provider, names)
             if cheapest is not None and _is_cheaper(cheapest[1], own, PREMIUM_TIMES):
-                rule = "the small one of its family in the price book"
-                return Cheaper(model=cheapest[0], price=cheapest[1], rule=rule)
+                return Cheaper(model=cheapest[0], price=cheapest[1], rule=FAMILY)
         return None
 
     def _cheapest(self, provider: str, names: Iterator[str]) -> tuple[str, Price] | None:
