@@ -6,22 +6,11 @@ import msgspec
 
 from farthing.domain.errors import PolicyError, Problem
 from farthing.ledger.store import Store
+from farthing.policy.definition import definition_name, definition_of, read_definition
 from farthing.policy.rules import Budget, Policy
 from farthing.policy.wallets import wallet_budget, wallets_of
 
 _SAID = {"match": "match", "per": "per", "period": "period", "zone": "timezone"}
-
-
-class _Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides which money an account of a budget counts."""
-
-    match: dict[str, list[str]]
-    per: str | None
-    period: str
-    zone: str
-
-
-_decode = msgspec.json.Decoder(_Definition).decode
 
 
 def check_definitions(policy: Policy, store: Store) -> None:
@@ -37,9 +26,9 @@ def check_definitions(policy: Policy, store: Store) -> None:
         raise PolicyError(problems)
     for budget in _counted(policy):
         written = _written(budget)
-        before = store.recall(_name(budget))
+        before = store.recall(definition_name(budget.name))
         if before != written:
-            store.remember(_name(budget), written, instead_of=before)
+            store.remember(definition_name(budget.name), written, instead_of=before)
 
 
 def _counted(policy: Policy) -> list[Budget]:
@@ -50,11 +39,11 @@ def _counted(policy: Policy) -> list[Budget]:
 
 def _differences(policy: Policy, store: Store) -> Iterator[Problem]:
     for budget in _counted(policy):
-        remembered = store.recall(_name(budget))
+        remembered = store.recall(definition_name(budget.name))
         if remembered in (None, _written(budget)) or not store.balances(budget=budget.name):
             continue
-        before = _decode(remembered or "")
-        now = _definition(budget)
+        before = read_definition(remembered or "")
+        now = definition_of(budget)
         changed = [
             f"{said} was {_shown(getattr(before, name))} and is {_shown(getattr(now, name))}"
             for name, said in _SAID.items()
@@ -69,21 +58,8 @@ def _differences(policy: Policy, store: Store) -> Iterator[Problem]:
         )
 
 
-def _name(budget: Budget) -> str:
-    return f"budget:{budget.name}"
-
-
 def _written(budget: Budget) -> str:
-    return msgspec.json.encode(_definition(budget), order="sorted").decode()
-
-
-def _definition(budget: Budget) -> _Definition:
-    return _Definition(
-        match={name: sorted(values) for name, values in budget.match.items()},
-        per=budget.per,
-        period=budget.period.value,
-        zone=budget.zone,
-    )
+    return msgspec.json.encode(definition_of(budget), order="sorted").decode()
 
 
 def _shown(value: object) -> str:
