@@ -35,7 +35,7 @@ class _Bucket(msgspec.Struct):
 
 class _Shape(msgspec.Struct):
     data: list[_Bucket] | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -148,7 +148,7 @@ def _no_json(source: str, why: str) -> BadExport:
 def _of_page(page: bytes, source: str) -> list[Document]:
     try:
         shape = _SHAPE.decode(page)
-        if shape.error is not None:
+        if bytes(shape.error) != b"null":
             raise BadExport(
                 f"{source} is an error that the provider answered with",
                 why=bytes(shape.error).decode(errors="replace")[:300],

@@ -130,7 +130,7 @@ class Reasons:
         found = search.find(_nearest(candidates, case.span))
         if found and all(self._other_day_differs(case.line, each.call, case.span) for each in found):
             where = "on the other day" if found[0].sign < 0 else "on this day, and here on the one they began"
-            told = f"{_counted(found)} at midnight UTC, booked there {where}: {_shown(found)}"
+            told = f"{_counted(found)} around midnight UTC, booked there {where}: {_shown(found)}"
             yield Cause(name="midnight", exact=True, text=told)
 
     def _other_day_differs(self, line: Line, call: OneCall, span: tuple[int, int]) -> bool:

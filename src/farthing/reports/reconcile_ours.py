@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from farthing.domain.period import to_microseconds
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import Entry, Outcome
+from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
 from farthing.prices.book import PriceBook
 from farthing.prices.names import undated
@@ -89,35 +90,43 @@ def our_sums(store: Store, names: Names, provider: str, days: Mapping[int, tuple
     """Sums of the days that the provider's files cover, each as far as it is covered, in whole hours."""
     if not days:
         return []
+    hours = {day: _whole_hours(*covered) for day, covered in days.items()}
+    whole = {day for day, span in hours.items() if span == (day * DAY_US, (day + 1) * DAY_US)}
     sums = []
-    since_us, until_us = min(days) * DAY_US, (max(days) + 1) * DAY_US
-    rows = store.spend(
-        by=["hour", "model", "key"], since_us=since_us, until_us=until_us, where={"provider": provider}
-    )
-    for row in rows:
-        hour_us = _hour_us(row.by["hour"] or "")
-        day = hour_us // DAY_US
-        covered = days.get(day)
-        if covered is None or not covered[0] // HOUR_US * HOUR_US <= hour_us < covered[1]:
-            continue
-        sums.append(
-            OurSum(
-                day=day,
-                model=names.model(row.by["model"] or ""),
-                key=row.by["key"],
-                quantities=Quantities(
-                    requests=row.calls - row.voided - row.cached,
-                    fresh_input=row.input_tokens - row.cached_read - row.cached_write,
-                    cached_read=row.cached_read,
-                    cached_write=row.cached_write,
-                    output_tokens=row.output_tokens,
-                ),
-                cost_nanodollars=row.cost_nanodollars,
-                assumed=row.assumed,
-                voided=row.voided,
-            )
-        )
+    for row in _spend(store, provider, "day", min(days) * DAY_US, (max(days) + 1) * DAY_US):
+        day = _moment_us(row.by["day"]) // DAY_US
+        if day in whole:
+            sums.append(_sum(row, day, names))
+    for day in sorted(days.keys() - whole):
+        sums += [_sum(row, day, names) for row in _spend(store, provider, "hour", *hours[day])]
     return sums
+
+
+def _spend(store: Store, provider: str, grain: str, since_us: int, until_us: int) -> list[SpendRow]:
+    by = [grain, "model", "key"]
+    return store.spend(by=by, since_us=since_us, until_us=until_us, where={"provider": provider})
+
+
+def _whole_hours(since_us: int, until_us: int) -> tuple[int, int]:
+    return since_us // HOUR_US * HOUR_US, -(-until_us // HOUR_US) * HOUR_US
+
+
+def _sum(row: SpendRow, day: int, names: Names) -> OurSum:
+    return OurSum(
+        day=day,
+        model=names.model(row.by["model"] or ""),
+        key=row.by["key"],
+        quantities=Quantities(
+            requests=row.calls - row.voided - row.cached,
+            fresh_input=row.input_tokens - row.cached_read - row.cached_write,
+            cached_read=row.cached_read,
+            cached_write=row.cached_write,
+            output_tokens=row.output_tokens,
+        ),
+        cost_nanodollars=row.cost_nanodollars,
+        assumed=row.assumed,
+        voided=row.voided,
+    )
 
 
 class SingleCalls:
@@ -191,5 +200,6 @@ def _quantities(usages: Sequence[Usage]) -> Quantities:
     return total
 
 
-def _hour_us(shown: str) -> int:
-    return to_microseconds(datetime.fromisoformat(shown))
+def _moment_us(shown: str | None) -> int:
+    at = datetime.fromisoformat(shown or "")
+    return to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
