@@ -21,6 +21,7 @@ from farthing.cli import (
     policy,
     premium_pass,
     price,
+    reconcile,
     report,
     serve,
     spend,
