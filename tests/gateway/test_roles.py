@@ -15,12 +15,16 @@ ADMIN = {"admin"}
 # Who may what. A route that is not here fails a test, and so does one that lets others pass.
 MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/alerts"): LOOKING,
+    ("GET", "/api/annotations"): LOOKING,
+    ("POST", "/api/annotations"): {"admin", "approver"},
+    ("DELETE", "/api/annotations"): {"admin", "approver"},
     ("GET", "/api/audit"): LOOKING,
     ("GET", "/api/budgets"): LOOKING,
     ("GET", "/api/cache"): LOOKING,
     ("DELETE", "/api/cache"): ADMIN,
     ("GET", "/api/calls"): ALL,
     ("GET", "/api/calls/{call_id}"): ALL,
+    ("GET", "/api/exports"): LOOKING,
     ("GET", "/api/holds"): LOOKING,
     ("GET", "/api/keys"): LOOKING,
     ("POST", "/api/keys"): ADMIN,

@@ -48,7 +48,7 @@ def test_a_span_knows_its_months_and_the_span_before_it() -> None:
     assert str(span_between("2026-01-20", "2026-01-21", NOON_US, days=1)) == "2026-01-20 (UTC)"
 
 
-@pytest.mark.parametrize("text", ["2026-13", "2026-1", "soon", "2026-W60", ""])
+@pytest.mark.parametrize("text", ["2026-13", "2026-1", "soon", "2026-W60", "", "9999-12", "9999-W52"])
 def test_what_is_no_month_and_no_week_is_refused(text: str) -> None:
     with pytest.raises(BadMoment, match="is not"):
         month_of(text, NOON_US)
@@ -61,6 +61,8 @@ def test_what_is_no_moment_is_refused() -> None:
         span_between("yesterday", None, NOON_US, days=1)
     with pytest.raises(BadMoment, match="before it begins"):
         span_between("2026-09-03", "2026-09-01", NOON_US, days=1)
+    with pytest.raises(BadMoment, match="further away"):
+        span_between("2026-09-03", "9999-12-31T23:59", NOON_US, days=1)
 
 
 def test_a_span_is_parted_at_mondays_and_at_the_first_of_months() -> None:

@@ -20,7 +20,6 @@ from farthing.domain.period import iso_utc
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
-    from farthing.ledger.store import Store
     from farthing.reports.export import Export
     from farthing.reports.export_writing import Layout, Writing
 
@@ -87,7 +86,7 @@ def export(
     same window is the same, byte for byte, and leaves its file alone. A window that has not ended, or has
     calls in flight, is provisional. Without --output, text goes to stdout.
     """
-    from farthing.reports.export import Export
+    from farthing.reports.export import Export, check_environment
     from farthing.reports.export_window import window_asked
     from farthing.reports.export_writing import Writing
     from farthing.reports.spans import BadMoment
@@ -102,8 +101,8 @@ def export(
     if output is None and (as_json or layout.encoding.value == "parquet"):
         what = "Parquet" if layout.encoding.value == "parquet" else "the rows beside the summary of --json"
         raise CommandError(f"no file is named for {what}", fix=f"add  --output calls.{layout.ending}")
-    with open_ledger(ledger, policy, empty=True) as store, _told():
-        _check_environment(environment, store, loaded)
+    with open_ledger(ledger, policy, empty=True) as store, _told(environment):
+        check_environment(environment, store, loaded.policy.environments if loaded is not None else ())
         asked = Export(store, window, environment=environment, now_us=now_us)
         with calls_passing(asked.expected.calls + asked.expected.refused) as passing:
             asked.passing = passing
@@ -145,19 +144,6 @@ def _layout(
     return Layout(encoding=Encoding(form.value))
 
 
-def _check_environment(environment: str | None, store: "Store", loaded: "Loaded | None") -> None:
-    """Refuse a name that no policy and no call knows: it would export nothing, and look well."""
-    if environment is None or (loaded is not None and environment in loaded.policy.environments):
-        return
-    known = sorted(row.by["environment"] or "" for row in store.spend(by=["environment"]))
-    if environment not in known:
-        raise CommandError(
-            f"there is no environment {environment}",
-            why=f"calls on this ledger are of: {', '.join(known)}" if known else "no call is on this ledger",
-            fix=did_you_mean(environment, known) or "see  farthing spend --by environment",
-        )
-
-
 def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
     """The file to write: the one that was named, or one of a name by what is in it."""
     from farthing.reports.export_window import file_name
@@ -175,14 +161,17 @@ def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(environment: str | None) -> Iterator[None]:
     """Say what can go wrong: what is missing, what differs, what is there already."""
-    from farthing.reports.export import ExportDiffers
+    from farthing.reports.export import ExportDiffers, UnknownEnvironment
     from farthing.reports.export_parquet import NoParquet
     from farthing.reports.export_writing import FileDiffers
 
     try:
         yield
+    except UnknownEnvironment as error:
+        meant = did_you_mean(environment or "", error.known)
+        raise CommandError(str(error), fix=meant or "see  farthing spend --by environment") from error
     except NoParquet as error:
         raise CommandError(
             str(error), fix="pip install 'farthing[parquet]', or choose --format csv"

@@ -12,8 +12,10 @@ from farthing import __version__
 from farthing.config.build import Running
 from farthing.domain.errors import LedgerUnavailable
 from farthing.gateway.api_alerts import add_alerts
+from farthing.gateway.api_annotations import add_annotations
 from farthing.gateway.api_asking import ROLES, Anyone, Json, Viewer, Who, tell_roles
 from farthing.gateway.api_cache import add_cache
+from farthing.gateway.api_exports import add_exports
 from farthing.gateway.api_keys import add_keys
 from farthing.gateway.api_outcomes import add_outcomes
 from farthing.gateway.api_passes import add_passes
@@ -75,9 +77,11 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     add_passes(app, running)
     add_wallets(app, running)
     add_alerts(app, running)
+    add_annotations(app, running)
     add_cache(app, running)
     add_policy(app, reloader)
     add_reports(app, running)
+    add_exports(app, running)
 
     tell_roles(app)
     tell_refusals(app)

@@ -1,7 +1,7 @@
 """Entries of a window leaving as rows, added up on the way and held against the ledger's own sums."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +27,24 @@ FIGURES = (
 
 class ExportDiffers(ValueError):
     """The rows do not sum to what the ledger says of the window; the message says where."""
+
+
+class UnknownEnvironment(ValueError):
+    """No policy and no call knows it, so it would export nothing and look well; known: those there are."""
+
+    def __init__(self, environment: str, known: Sequence[str]) -> None:
+        there = f"calls are of: {', '.join(known)}" if known else "no call is on this ledger"
+        super().__init__(f"there is no environment {environment}; {there}")
+        self.known = tuple(known)
+
+
+def check_environment(environment: str | None, store: "Store", declared: Container[str]) -> None:
+    """Raise UnknownEnvironment for a name that neither the policy declares nor any call has."""
+    if environment is None or environment in declared:
+        return
+    known = sorted(row.by["environment"] or "" for row in store.spend(by=["environment"]))
+    if environment not in known:
+        raise UnknownEnvironment(environment, known)
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

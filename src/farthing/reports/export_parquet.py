@@ -63,7 +63,7 @@ def write_parquet(columns: Sequence[ExportColumn], rows: Iterable[Sequence[Cell]
             "memory_limit": MEMORY,
             "temp_directory": folder,
             "autoinstall_known_extensions": False,
-            "TimeZone": "UTC",
+            "autoload_known_extensions": False,
         }
         with duckdb.connect(config=settings) as connection:
             connection.execute(

@@ -1,7 +1,7 @@
 """The window of an export: whole hours in UTC, and the name its file gets."""
 
 import re
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 
 from farthing.domain.period import from_microseconds, to_microseconds
 from farthing.domain.span import BadSpan, span_us
@@ -18,6 +18,15 @@ def window_asked(
     month: str | None, week: str | None, since: str | None, until: str | None, *, now_us: int
 ) -> Span:
     """The window that was asked for; the month that ended last where nothing was. Raises BadMoment."""
+    window = _window_asked(month, week, since, until, now_us)
+    if window.since_us < 0:
+        raise BadMoment(f"there are no calls before 1970: {month or week or since}")
+    return window
+
+
+def _window_asked(
+    month: str | None, week: str | None, since: str | None, until: str | None, now_us: int
+) -> Span:
     given = [name for name, text in (("month", month), ("week", week), ("since", since)) if text is not None]
     if len(given) > 1 or (until is not None and "since" not in given):
         raise BadMoment("a window is one month, or one week, or since a moment (and until another)")
@@ -63,10 +72,12 @@ def _whole_hour(text: str, now_us: int) -> int:
             raise BadMoment(
                 f"{text!r} is no moment: write 2026-11-01 or 2026-11-01T06:00 (UTC), or how long ago: 7d"
             ) from error
+    if at.year == MAXYEAR:
+        raise BadMoment(f"{text} is further away than can be counted")
     at_us = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
-    if at_us % HOUR_US or at_us < 0:
+    if at_us % HOUR_US:
         raise BadMoment(
             f"{text} does not begin an hour in UTC: spend is summed by the hour, so that an export can be "
-            f"held against it; write {from_microseconds(max(at_us, 0) // HOUR_US * HOUR_US):%Y-%m-%dT%H:00}"
+            f"held against it; write {from_microseconds(at_us // HOUR_US * HOUR_US):%Y-%m-%dT%H:00}"
         )
     return at_us

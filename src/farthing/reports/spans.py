@@ -1,8 +1,9 @@
 """The span of a report: whole days, ISO weeks and months in UTC, as the invoices of providers count."""
 
+import contextlib
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -129,15 +130,17 @@ def _moment_us(text: str, now_us: int) -> int:
             raise BadMoment(
                 f"{text!r} is no moment: write a date such as 2026-11-01, or how long ago, such as 30d or 12h"
             ) from error
+    if at.year == MAXYEAR:
+        raise BadMoment(f"{text} is further away than can be counted")
     return max(to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC)), 0)
 
 
 def _date(text: str, form: re.Pattern[str], layout: str, what: str) -> date:
     if form.fullmatch(text):
-        try:
-            return datetime.strptime(text, layout).replace(tzinfo=UTC).date()
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            found = datetime.strptime(text, layout).replace(tzinfo=UTC).date()
+            if found.year < MAXYEAR:  # what comes after its end can be told too
+                return found
     raise BadMoment(f"{text.removesuffix('-1') if '-W' in text else text!r} is not {what}")
 
 
