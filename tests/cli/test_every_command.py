@@ -32,7 +32,7 @@ def test_the_tree_holds_every_command_of_the_design() -> None:
         "policy schema", "policy diff", "policy explain", "policy simulate", "policy observed",
         "ledger verify", "stop", "resume", "pass grant", "pass list", "pass end",
         "report outcomes", "cache show", "cache clear", "wallet list", "wallet show", "wallet credit",
-        "token create", "token list", "token revoke", "audit list",
+        "token create", "token list", "token revoke", "audit list", "reconcile",
         "budget request", "budget requests", "budget approve", "budget deny", "budget raise",
         *(f"report {report.name}" for report in REPORTS),
     }  # fmt: skip

@@ -59,8 +59,8 @@ def options(
 
 
 MODULES = (
-    init, serve, doctor, estimate, spend, report, export, key, token, budget, wallet, alert, price, policy,
-    ledger, cache, stop, premium_pass, audit,
+    init, serve, doctor, estimate, spend, report, export, reconcile, key, token, budget, wallet, alert,
+    price, policy, ledger, cache, stop, premium_pass, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)
