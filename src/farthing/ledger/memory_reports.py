@@ -16,12 +16,15 @@ from farthing.ledger.report_store import (
     Annotation,
     CostCount,
     CostCounts,
+    DearRuns,
     PromptRow,
     ReasonRow,
+    RunSums,
 )
 from farthing.ledger.rollups import (
     CALLS,
     FEATURE,
+    RUNS,
     ActivityKey,
     Measures,
     PromptKey,
@@ -167,6 +170,42 @@ class ReportsInMemory:
                 if since_us <= at_us < until_us:
                     costs[run.environment, "", measures.cost] += 1
         return (False, buckets) if buckets.total() > EXACT_MAX else (True, costs)
+
+    def dear_runs(
+        self,
+        *,
+        top: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> DearRuns:
+        """Runs by environment, and the dearest of them."""
+        counted_by(RUNS, (), where or {})
+        environment = (where or {}).get("environment")
+        end_us = _END_OF_TIME_US if until_us is None else until_us
+        with self._lock:
+            runs = [
+                (run, measures)
+                for run, measures in self._rollups.runs.items()
+                if counts_as_run(measures)
+                and environment in (None, run.environment)
+                and (since_us or 0) <= self._rollups.spans[run].first_at_us < end_us
+            ]
+        counts = Counter(run.environment for run, _ in runs)
+        sums = dict.fromkeys(sorted(counts), Measures())
+        for run, measures in runs:
+            sums[run.environment] = sums[run.environment].plus(measures)
+        of_environment, of_run = slice_of(["environment"], {}), slice_of(["environment", "run"], {})
+        return DearRuns(
+            environments=[
+                RunSums(runs=counts[name], sums=of_environment.row({"environment": name}, measures))
+                for name, measures in sums.items()
+            ],
+            dearest=[
+                of_run.row(run._asdict(), measures)
+                for run, measures in sorted(runs, key=lambda row: (-row[1].cost, row[0]))[:top]
+            ],
+        )
 
     def reasons(
         self,

@@ -29,6 +29,20 @@ class CostCounts(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[CostCount]
 
 
+class RunSums(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+    """All runs of one environment that began in a span, and what their calls cost together."""
+
+    runs: int
+    sums: SpendRow
+
+
+class DearRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs by environment, and the dearest of them one by one."""
+
+    environments: list[RunSums]
+    dearest: list[SpendRow]
+
+
 class ReasonRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """How many calls were refused, or granted otherwise than asked; how many accounts were short."""
 
@@ -108,6 +122,20 @@ class ReportStore(Protocol):
         A run counts where it began, once a call of it was settled. Exact while at most EXACT_MAX of them
         are in the days of the span, whatever is asked for; else by buckets of whole days.
         Raises ValueError for anything else.
+        """
+        ...
+
+    def dear_runs(
+        self,
+        *,
+        top: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> DearRuns:
+        """The runs that cost_counts counts: together by environment, and so many of the dearest.
+
+        where: environment; raises ValueError for anything else.
         """
         ...
 

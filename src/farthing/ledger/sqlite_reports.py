@@ -7,7 +7,14 @@ from contextlib import AbstractContextManager
 
 from farthing.ledger import sqlite_sums
 from farthing.ledger.auditing import annotation_act
-from farthing.ledger.report_store import ActivityRow, Annotation, CostCounts, PromptRow, ReasonRow
+from farthing.ledger.report_store import (
+    ActivityRow,
+    Annotation,
+    CostCounts,
+    DearRuns,
+    PromptRow,
+    ReasonRow,
+)
 from farthing.ledger.slices import SpendRow
 from farthing.ledger.sqlite_audit import add_act
 
@@ -56,6 +63,18 @@ class ReportsInFile(ABC):
         """How many settled calls, or runs, cost how much."""
         with self._asking() as connection:
             return sqlite_sums.cost_counts(connection, of, by, since_us, until_us, where or {})
+
+    def dear_runs(
+        self,
+        *,
+        top: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> DearRuns:
+        """Runs by environment, and the dearest of them."""
+        with self._asking() as connection:
+            return sqlite_sums.dear_runs(connection, top, since_us, until_us, where or {})
 
     def reasons(
         self,
