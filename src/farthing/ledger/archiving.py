@@ -13,6 +13,10 @@ from farthing.domain.period import from_microseconds, to_microseconds
 Progress = Callable[[str, int, int], None]
 
 
+def tell_nobody(_what: str, _done: int, _whole: int) -> None:
+    """Where no progress is shown."""
+
+
 class PartitionState(enum.StrEnum):
     """How far a partition has come.
 

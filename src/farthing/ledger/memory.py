@@ -13,6 +13,7 @@ import msgspec
 from farthing.domain.alert import Alert
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
+from farthing.ledger.archiving import Progress
 from farthing.ledger.auditing import raise_act, resume_act, stop_act
 from farthing.ledger.booking import (
     accounts_of,
@@ -233,7 +234,7 @@ class MemoryStore(NothingToArchive, PeopleInMemory, ReportsInMemory):
         with self._lock:
             return [owner for _, owner in sorted(self._owners.items())]
 
-    def verify(self) -> list[Difference]:
+    def verify(self, progress: Progress | None = None) -> list[Difference]:
         """Recompute every balance and roll-up from the entries; empty when all agree."""
         with self._lock:
             again = Page()

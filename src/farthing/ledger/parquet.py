@@ -65,7 +65,7 @@ ARCHIVED = " ".join(
         "WHERE false)) AS entry",
     )
 )
-_LABELS = "CAST(details -> '$.facts.labels' AS MAP(VARCHAR, VARCHAR))"
+LABELS = "CAST(details -> '$.facts.labels' AS MAP(VARCHAR, VARCHAR))"
 _SELECT = " ".join(("SELECT", ENTRY_COLUMNS, "FROM", ARCHIVED))
 _OF_CALLS = " ".join((_SELECT, "WHERE call_id IN (SELECT unnest($calls))"))
 _CORRECTIONS = " ".join((_OF_CALLS, "AND correction = 1"))
@@ -80,7 +80,7 @@ _PAGE = " ".join(
         AND ($key IS NULL OR key = $key)
         AND ($environment IS NULL OR environment = $environment)
         AND ($labels IS NULL OR coalesce(list_has_all(map_entries(""",
-        _LABELS,
+        LABELS,
         """), map_entries(CAST($labels::JSON AS MAP(VARCHAR, VARCHAR)))), false))
         ORDER BY at_us DESC, call_id DESC LIMIT $limit""",
     )

@@ -22,6 +22,7 @@ from farthing.ledger import (
     sqlite_stops,
     sqlite_verify,
 )
+from farthing.ledger.archiving import Progress, tell_nobody
 from farthing.ledger.booking import apply_batch
 from farthing.ledger.entries import (
     Answer,
@@ -139,10 +140,10 @@ class SqliteStore(ArchiveInFile, PeopleInFile, ReportsInFile):
         with self._asking() as connection:
             return sqlite_questions.owners(connection)
 
-    def verify(self) -> list[Difference]:
-        """Recompute every balance and roll-up from the entries, inside SQLite, on one snapshot."""
+    def verify(self, progress: Progress | None = None) -> list[Difference]:
+        """Recompute every balance and roll-up from the entries, on one snapshot."""
         with self._asking() as connection:
-            return sqlite_verify.differences(connection)
+            return sqlite_verify.differences(connection, progress or tell_nobody)
 
     def add_outcome(self, row: RecordedOutcome) -> tuple[RecordedOutcome, bool]:
         """Keep an outcome once; answer what is kept, and whether this was the first time."""

@@ -14,7 +14,7 @@ import msgspec
 
 from farthing.domain.errors import LedgerUnavailable
 from farthing.ledger import parquet, sqlite_partitions
-from farthing.ledger.archiving import Month, Partition, PartitionState, Progress
+from farthing.ledger.archiving import Month, Partition, PartitionState, Progress, tell_nobody
 from farthing.ledger.auditing import archive_act, forget_act
 from farthing.ledger.file_queue import FileQueue
 from farthing.ledger.sqlite_archived import file_of, folder_of
@@ -57,7 +57,7 @@ class ArchiveInFile(ABC):
         self, folder: Path, *, until_us: int, at_us: int, by: str, progress: Progress | None = None
     ) -> list[Partition]:
         """Move the entries of every month that ends by a moment, and finish what was interrupted."""
-        tell = progress or _tell_nobody
+        tell = progress or tell_nobody
         with _alone(self._path):
             done = self._finish(tell)
             for month in self.months():
@@ -69,7 +69,7 @@ class ArchiveInFile(ABC):
     def forget_partitions(self, *, until_us: int, at_us: int, by: str, reason: str) -> list[Partition]:
         """Delete the files of archived months that end by a moment; the sums stay."""
         with _alone(self._path):
-            self._finish(_tell_nobody)
+            self._finish(tell_nobody)
             leaving = [
                 partition
                 for partition in self.partitions()
@@ -238,7 +238,3 @@ def _alone(ledger: Path) -> Iterator[None]:
             queue.leave()
     finally:
         queue.close()
-
-
-def _tell_nobody(_what: str, _done: int, _whole: int) -> None:
-    """Where no progress is shown."""

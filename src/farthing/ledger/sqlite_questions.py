@@ -117,7 +117,8 @@ def entry(connection: sqlite3.Connection, call_id: str) -> Entry | None:
     lines = read_entries(connection, connection.execute(_ENTRY, (call_id,)))
     lines += archived_lines(connection, [call_id], lines)
     by_kind = {line.correction: line for line in lines}
-    return entry_of(by_kind[False], by_kind.get(True)) if by_kind else None
+    first = by_kind.get(False)  # it may be forgotten while its correction, which came later, is not
+    return None if first is None else entry_of(first, by_kind.get(True))
 
 
 def entries(connection: sqlite3.Connection, wanted: Wanted) -> list[Entry]:

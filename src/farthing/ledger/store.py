@@ -9,6 +9,7 @@ from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.outcome import OutcomeSum, RecordedOutcome
 from farthing.domain.stop import Stop
 from farthing.ledger.archive_store import ArchiveStore
+from farthing.ledger.archiving import Progress
 from farthing.ledger.entries import (
     Answer,
     Balance,
@@ -115,8 +116,8 @@ class Store(ArchiveStore, PeopleStore, ReportStore, Protocol):
         """Processes that hold or held money and have not been found dead."""
         ...
 
-    def verify(self) -> list[Difference]:
-        """Recompute every balance and roll-up from the entries; empty when all agree."""
+    def verify(self, progress: Progress | None = None) -> list[Difference]:
+        """Recompute every balance and roll-up from the entries, archived ones too; empty when all agree."""
         ...
 
     # Outcomes, stops, raises, and what is told once.
