@@ -28,3 +28,17 @@ def calls_passing(whole: int) -> "Iterator[Callable[[Iterable[Entry]], Iterator[
                 yield entry
 
         yield passing
+
+
+@contextmanager
+def progress_of(what: str, whole: int) -> "Iterator[Callable[[int], None]]":
+    """A bar that is told how many of so many are done."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen.aside()) as drawn:
+        task = drawn.add_task(what, total=whole)
+        yield lambda done: drawn.update(task, completed=done)

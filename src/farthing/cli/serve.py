@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, Unpack
 
 import typer
 
@@ -54,6 +54,45 @@ def serve(
     The admin token is made and shown at the first start, unless FARTHING_ADMIN_TOKEN sets it. With
     --json one document with the address is printed once calls are answered.
     """
+    paths = policy_paths(policy)
+    run_gateway(
+        paths,
+        ledger_in_use(ledger, paths),
+        host=host,
+        port=port,
+        with_trial=with_trial,
+        as_json=as_json,
+        workers=workers,
+        body_limit_mib=body_limit_mib,
+        answer_seconds=answer_timeout,
+        drain_seconds=drain_timeout,
+        upstream_client=upstream_client,
+        log_level=log_level,
+    )
+
+
+class GatewayManner(TypedDict, total=False):
+    """How a gateway serves, where it is not as usual."""
+
+    workers: int
+    body_limit_mib: int
+    answer_seconds: float
+    drain_seconds: float
+    upstream_client: UpstreamClient
+    log_level: LogLevel
+
+
+def run_gateway(
+    paths: Sequence[Path],
+    url: str,
+    *,
+    host: str,
+    port: int,
+    with_trial: bool,
+    as_json: bool,
+    **manner: Unpack[GatewayManner],
+) -> None:
+    """Serve until Ctrl-C, with the simulator where the policy needs one; say when calls are answered."""
     try:
         from farthing.gateway.serve import ServeOptions
         from farthing.gateway.serve import serve as serve_gateway
@@ -62,9 +101,7 @@ def serve(
             f"the gateway needs {error.name}, which is not installed",
             fix="install farthing with its gateway:  pip install 'farthing[gateway]'",
         ) from error
-    paths = policy_paths(policy)
     loaded = read_policy(paths)
-    url = ledger_in_use(ledger, paths)
     port = _usable_port(host, port)
     start = _prepare(loaded, paths, url, f"http://{f'[{host}]' if ':' in host else host}:{port}", with_trial)
     with (
@@ -78,13 +115,8 @@ def serve(
                 ledger=url,
                 host=host,
                 port=port,
-                workers=workers,
-                body_limit_mib=body_limit_mib,
-                answer_seconds=answer_timeout,
-                drain_seconds=drain_timeout,
                 simulator_url=simulator_url,
-                upstream_client=upstream_client,
-                log_level=log_level,
+                **manner,
             )
         )
     if not announcement.made:
@@ -103,15 +135,13 @@ def _prepare(loaded: "Loaded", paths: Sequence[Path], url: str, address: str, wi
     with open_ledger(url, paths, make=True) as store:
         check_definitions(loaded.policy, store)
         _, admin_token = admin_sha256(store, os.environ.get("FARTHING_ADMIN_TOKEN"))
-        options_beside = _options_beside(paths, url)
+        beside = options_beside(paths, url)
         now_us = time.time_ns() // 1_000
-        trial = make_trial(store, loaded, at_us=now_us, options=options_beside) if with_trial else None
-    return Start(
-        url=address, ledger=url, loaded=loaded, admin_token=admin_token, trial=trial, options=options_beside
-    )
+        trial = make_trial(store, loaded, at_us=now_us, options=beside) if with_trial else None
+    return Start(url=address, ledger=url, loaded=loaded, admin_token=admin_token, trial=trial, options=beside)
 
 
-def _options_beside(paths: Sequence[Path], url: str) -> str:
+def options_beside(paths: Sequence[Path], url: str) -> str:
     """What other commands must be told to find the same policy and ledger."""
     told = "".join(f" --policy {shlex.quote(str(path))}" for path in paths if list(paths) != [POLICY])
     return told + (f" --ledger {shlex.quote(url)}" if url != ledger_in_use(None, paths) else "")

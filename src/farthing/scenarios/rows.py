@@ -16,7 +16,7 @@ class Row(NamedTuple):
     cached: answered from the response cache; then avoided_nanodollars is what that saved.
     refused: why it was refused; None where it was not.
     decision: why this model was served, where that is not plain from the models: fallback, cheaper.
-    account: what paid for the call, or was too short to.
+    account: what paid for the call, or was too short to. payers: what else paid for it.
     call_limit_nanodollars: the limit on this one call; None where it had none.
     clamped_to: the output cap that was sent, where the limit on the call lowered the one asked for.
     assumed_rule: why the cost had to be assumed.
@@ -47,3 +47,4 @@ class Row(NamedTuple):
     clamped_to: int | None = None
     assumed_rule: str | None = None
     latency_ms: int = 800
+    payers: tuple[Claim, ...] = ()

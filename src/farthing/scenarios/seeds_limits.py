@@ -51,11 +51,12 @@ def g11(at_cap: int = 51, *, refused: int = 0) -> Iterator[Row]:
 def _account_of_run(run: str, limit: int = _CALL_LIMIT) -> Claim:
     window = f"run:{run}"
     return Claim(
-        account=account_name("per-run", None, window),
+        account=account_name("per-run", run, window),
         unit=Unit.NANODOLLARS,
         limit=limit,
         at_short=AtShort.REFUSE,
         budget="per-run",
+        value=run,
         window=window,
     )
 

@@ -111,7 +111,7 @@ def operations_of(row: Row, call_id: str) -> tuple[Operation, ...]:
 
 def _cached(row: Row, call_id: str, facts: EntryFacts) -> Record:
     served = row.model_served or row.model_asked
-    offer = _offer(row.provider, served, _decision(row), row.price_version, 0, None, None, None)
+    offer = _offer(row.provider, served, _decision(row), row.price_version, 0, (), None, None)
     return Record(
         call_id=call_id,
         at_us=row.at_us,
@@ -165,7 +165,7 @@ def _offer_of(row: Row) -> Offer:
         _decision(row),
         row.price_version,
         row.cost_nanodollars,
-        row.account,
+        row.payers if row.account is None else (row.account, *row.payers),
         row.call_limit_nanodollars,
         row.clamped_to,
     )
@@ -184,7 +184,7 @@ def _offer(
     decision: str,
     price_version: str | None,
     cost_nanodollars: int,
-    account: Claim | None,
+    accounts: tuple[Claim, ...],
     call_limit_nanodollars: int | None,
     clamped_to: int | None,
 ) -> Offer:
@@ -203,16 +203,15 @@ def _offer(
         provider=provider,
         model=model,
         needs={Unit.NANODOLLARS: need},
-        claims=tuple(_claims(account, call_limit_nanodollars)),
+        claims=tuple(_claims(accounts, call_limit_nanodollars)),
         output_full=full,
         price_version=price_version,
         reason=decision,
     )
 
 
-def _claims(account: Claim | None, call_limit_nanodollars: int | None) -> Iterator[Claim]:
-    if account is not None:
-        yield account
+def _claims(accounts: tuple[Claim, ...], call_limit_nanodollars: int | None) -> Iterator[Claim]:
+    yield from accounts
     if call_limit_nanodollars is not None:
         yield Claim(
             account="call/total",

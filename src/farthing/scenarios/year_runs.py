@@ -183,10 +183,11 @@ def tier_of(user: int) -> str:
 def _account_of_run(run: str) -> Claim:
     window = f"run:{run}"
     return Claim(
-        account=account_name("ci-run", None, window),
+        account=account_name("ci-run", run, window),
         unit=Unit.NANODOLLARS,
         limit=RUN_LIMIT_NANODOLLARS,
         at_short=AtShort.REFUSE,
         budget="ci-run",
+        value=run,
         window=window,
     )
