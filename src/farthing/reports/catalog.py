@@ -117,6 +117,32 @@ REPORTS = (
         takes=("environment", "top"),
         span="week",
     ),
+    Report(
+        name="tokens",
+        help="How long are prompts and answers for each feature, beside production's?",
+        example="farthing report tokens --month last",
+        takes=("environment", "top"),
+    ),
+    Report(
+        name="deployments",
+        help="What did each rollout spend, by its label deployment: the tests of staging, for instance?",
+        example="farthing report deployments --environment staging --since 30d",
+        takes=("environment", "top"),
+    ),
+    Report(
+        name="sessions",
+        help="When did developers work with models, and what did each sitting cost?",
+        example="farthing report sessions --week last",
+        takes=("environment", "top"),
+        span="week",
+    ),
+    Report(
+        name="prompts",
+        help="Which prompts did a developer send again and again, and what would a few runs have cost?",
+        example="farthing report prompts --week last --least 15",
+        takes=("environment", "least", "top"),
+        span="week",
+    ),
 )
 
 BY_NAME = {report.name: report for report in REPORTS}

@@ -6,12 +6,14 @@ from typing import TypeVar
 import msgspec
 
 from farthing.ledger.slices import SpendRow
+from farthing.reports.sheet import Column, Value
 from farthing.reports.totals import total_of
 
 NONE = "(none)"
 OTHERS = "(others)"
 
 _Row = TypeVar("_Row")
+Cells = tuple[Value, ...]
 
 
 def top_of(rows: Sequence[_Row], top: int, together: Callable[[Sequence[_Row]], _Row]) -> list[_Row]:
@@ -22,6 +24,20 @@ def top_of(rows: Sequence[_Row], top: int, together: Callable[[Sequence[_Row]], 
     if len(rows) <= top + 1:
         return list(rows)
     return [*rows[:top], together(rows[top:])]
+
+
+def together(columns: Sequence[Column], *summed: str) -> Callable[[Sequence[Cells]], Cells]:
+    """Make one row of many that have these columns: called (others), with sums where they mean something."""
+
+    def one_row(rows: Sequence[Cells]) -> Cells:
+        sums = dict.fromkeys(summed, 0)
+        for row in rows:
+            for column, value in zip(columns, row, strict=True):
+                if column.name in sums:
+                    sums[column.name] += int(value or 0)
+        return (OTHERS, *[sums.get(column.name) for column in columns[1:]])
+
+    return one_row
 
 
 def top_spend(rows: Sequence[SpendRow], top: int) -> list[SpendRow]:
