@@ -99,6 +99,18 @@ REPORTS = (
         takes=("environment", "top"),
     ),
     Report(
+        name="runs",
+        help="What does a run of an agent or workflow cost, and which runs were the dearest?",
+        example="farthing report runs --environment production --top 10",
+        takes=("environment", "top"),
+    ),
+    Report(
+        name="tiers",
+        help="Which share of requests goes to cheap, middling and premium models, and what does the mix save?",
+        example="farthing report tiers --environment production --since 60d",
+        takes=("environment", "top"),
+    ),
+    Report(
         name="caps",
         help="How often do calls hit a cap, which tasks ran away, and how much of production has no cap?",
         example="farthing report caps --month last",
