@@ -9,9 +9,11 @@ import typer
 from farthing import __version__
 from farthing.cli import (
     alert,
+    annotation,
     audit,
     budget,
     cache,
+    demo,
     doctor,
     estimate,
     export,
@@ -59,8 +61,8 @@ def options(
 
 
 MODULES = (
-    init, serve, doctor, estimate, spend, report, export, reconcile, key, token, budget, wallet, alert,
-    price, policy, ledger, cache, stop, premium_pass, audit,
+    init, serve, demo, doctor, estimate, spend, report, export, reconcile, key, token, budget, wallet,
+    alert, price, policy, ledger, annotation, cache, stop, premium_pass, audit,
 )  # fmt: skip
 for module in MODULES:
     app.add_typer(module.app)
