@@ -179,7 +179,7 @@ def test_the_same_calls_at_another_service_tier_cost_something_else(desk: Desk) 
     for line in lines:
         (cause,) = line.causes
         assert cause.name == "service_tier"
-        assert "billed there as flex (50.0 % of ours)" in cause.text
+        assert "billed there as flex, 50.0 % of ours" in cause.text
         assert [figure.name for figure in line.differences] == ["cost"]
 
 
@@ -190,7 +190,7 @@ def test_a_discount_on_the_same_quantities_is_another_price(desk: Desk) -> None:
     lines = desk.differing(*desk.everything(discount))
 
     assert {cause.name for line in lines for cause in line.causes} == {"price"}
-    assert all("(90.0 % of ours)" in line.causes[0].text for line in lines)
+    assert all("at another price, 90.0 % of ours" in line.causes[0].text for line in lines)
     assert len(lines) == 9
 
 

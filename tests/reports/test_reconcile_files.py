@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +174,8 @@ def test_a_last_page_without_rows_ends_the_export(desk: Desk) -> None:
 
 
 def test_an_analytics_cost_report_is_a_cost_report(desk: Desk) -> None:
-    bill = sum(
-        amount for one in desk.bills.billed if one.provider == "anthropic" for amount in one.amounts.values()
-    )
+    claude = [one for one in desk.bills.billed if one.provider == "anthropic"]
+    bill = sum((amount for one in claude for amount in one.amounts.values()), Fraction())
     row = {
         "amount": in_dollars(bill * 100), "list_amount": "999", "currency": "USD", "requests": 18,
         "product": None, "model": None,

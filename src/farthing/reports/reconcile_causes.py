@@ -127,7 +127,8 @@ class Reasons:
             for call in self._singles.around(midnight_us)
             if case.is_ours(call) and not call.voided
         ]
-        found = search.find(_nearest(candidates, case.span))
+        nearest = _nearest(candidates, case.span)
+        found = search.find(nearest) or search.find_one_or_two(nearest)
         if found and all(self._other_day_differs(case.line, each.call, case.span) for each in found):
             where = "on the other day" if found[0].sign < 0 else "on this day, and here on the one they began"
             told = f"{_counted(found)} around midnight UTC, booked there {where}: {_shown(found)}"
@@ -146,7 +147,7 @@ class Reasons:
         """The same quantities, and another cost."""
         line = case.line
         theirs, ours = line.cost or (0, 0)
-        share = f" ({_percent(theirs, ours)} of ours)" if ours else ""
+        share = f", {_percent(theirs, ours)} of ours" if ours else ""
         if tiers := _tiers((*case.usage, *case.costs)):
             told = f"the same quantities, billed there as {tiers}{share}, and here at another tier"
             return Cause(name="service_tier", exact=True, text=told)
@@ -156,12 +157,12 @@ class Reasons:
                 f"the same quantities at another price: theirs, {dollars(theirs)}, is what the price book "
                 f"says now, and the calls were booked at {dollars(ours)}"
             )
-        else:
-            told = (
-                f"the same quantities at another price, {dollars(theirs)}{share}: a discount, a changed "
-                "price or a fee; look at farthing price show, and declare yours with farthing price set"
-            )
-        return Cause(name="price", exact=True, text=told)
+            return Cause(name="price", exact=True, text=told)
+        told = (
+            f"the same quantities at another price{share}: a discount, a changed price or a fee; look at "
+            "farthing price show, and declare yours with farthing price set"
+        )
+        return Cause(name="price", text=told)
 
     # ── what is likely ──────────────────────────────────────────────────────────────────────────
 

@@ -155,10 +155,11 @@ class SingleCalls:
         return self._days[day]
 
     def around(self, midnight_us: int) -> list[OneCall]:
-        """The calls that began shortly before or after a midnight, or were under way then."""
+        """The calls that began shortly before or after a midnight; none where there are too many."""
         if midnight_us not in self._midnights:
             span = midnight_us - AROUND_MIDNIGHT_US, midnight_us + AROUND_MIDNIGHT_US
-            self._midnights[midnight_us] = list(self._between(*span))
+            few = count_of_calls(self._store, *span) <= CALLS_A_DAY_MAX
+            self._midnights[midnight_us] = list(self._between(*span)) if few else []
         return self._midnights[midnight_us]
 
     def _between(self, since_us: int, until_us: int) -> Iterator[OneCall]:

@@ -1,20 +1,19 @@
 """Find the calls that account for a difference to the last token."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import msgspec
 
-from farthing.reports.provider_rows import Quantities
 from farthing.reports.reconcile_line import Line, as_told
 from farthing.reports.reconcile_ours import OneCall
 
 # With so many candidates every choice of them can be tried at once.
-CANDIDATES_MAX = 12
+CANDIDATES_MAX = 10
 # By its cost alone a call is named only where the difference is so many times what rounding can make.
 TOLERANCES_APART = 10
 
-_Vector = tuple[int | None, ...]
+_Vector = tuple[int, ...]
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -36,6 +35,8 @@ class Search:
         self._cost = line.cost_difference
         self._tolerance = line.tolerance
         self._by_cost = all(figure is None for figure in self.wanted)
+        told = tuple(figure for figure in self.wanted if figure is not None)
+        self._goal: _Vector = (self._cost,) if self._by_cost else told
 
     @property
     def quantities_agree(self) -> bool:
@@ -46,29 +47,26 @@ class Search:
         """The fewest of the first candidates that make up the difference; empty where none do."""
         if self._is_nothing:
             return []
-        tried = candidates[:CANDIDATES_MAX]
+        tried = [(each, self._vector(each)) for each in candidates[:CANDIDATES_MAX]]
         for size in range(1, len(tried) + 1):
             for chosen in combinations(tried, size):
-                if self._fits(chosen):
-                    return list(chosen)
-        return list(candidates) if len(candidates) > len(tried) and self._fits(candidates) else []
+                if self._fits([vector for _, vector in chosen]):
+                    return [each for each, _ in chosen]
+        if len(candidates) > len(tried) and self._fits([self._vector(each) for each in candidates]):
+            return list(candidates)
+        return []
 
     def find_one_or_two(self, candidates: Sequence[Signed]) -> list[Signed]:
         """One or two of any number of candidates; empty where no one or two make up the difference."""
         if self._is_nothing:
             return []
-        if self._by_cost:
-            return next(([each] for each in candidates if self._fits([each])), [])
         seen: dict[_Vector, Signed] = {}
         pair: list[Signed] = []
         for each in candidates:
-            vector = self._vector([each])
-            if vector == tuple(self.wanted):
+            vector = self._vector(each)
+            if self._fits([vector]):
                 return [each]
-            rest = tuple(
-                None if goal is None else goal - (part or 0)
-                for goal, part in zip(self.wanted, vector, strict=True)
-            )
+            rest = tuple(goal - part for goal, part in zip(self._goal, vector, strict=True))
             if not pair and rest in seen:
                 pair = [seen[rest], each]
             seen.setdefault(vector, each)
@@ -80,17 +78,15 @@ class Search:
             return abs(self._cost) <= self._tolerance * TOLERANCES_APART
         return not any(self.wanted)
 
-    def _fits(self, chosen: Iterable[Signed]) -> bool:
-        chosen = list(chosen)
+    def _fits(self, chosen: Sequence[_Vector]) -> bool:
+        sums: list[int] = [sum(parts) for parts in zip(*chosen, strict=True)]
         if self._by_cost:
-            cost = sum(each.sign * each.call.cost_nanodollars for each in chosen)
-            return abs(self._cost - cost) <= self._tolerance
-        return self._vector(chosen) == tuple(self.wanted)
+            return abs(self._goal[0] - sums[0]) <= self._tolerance
+        return tuple(sums) == self._goal
 
-    def _vector(self, chosen: Sequence[Signed]) -> _Vector:
-        """What these calls add to the provider's side, in the figures that it tells."""
-        sums = Quantities()
-        for each in chosen:
-            told = as_told(each.call.quantities, self._told)
-            sums = sums.plus(Quantities(*(None if figure is None else each.sign * figure for figure in told)))
-        return tuple(None if goal is None else figure for goal, figure in zip(self.wanted, sums, strict=True))
+    def _vector(self, each: Signed) -> _Vector:
+        """What a call adds to the provider's side, in the figures that it tells; else its cost."""
+        if self._by_cost:
+            return (each.sign * each.call.cost_nanodollars,)
+        told = as_told(each.call.quantities, self._told)
+        return tuple(each.sign * figure for figure in told if figure is not None)

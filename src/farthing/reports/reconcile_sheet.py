@@ -7,7 +7,7 @@ from farthing.domain.money import dollars
 from farthing.reports.provider_rows import DAY_US, Kind, day_text
 from farthing.reports.reconcile import Compared, totals
 from farthing.reports.reconcile_line import COST, Figure, Line
-from farthing.reports.sheet import Column, Flag, Level, Sheet, Table, Value
+from farthing.reports.sheet import UNITS, Column, Flag, Level, Sheet, Table, Value
 from farthing.reports.sheet import Kind as Cell
 from farthing.reports.spans import Span
 from farthing.reports.telling import rounded_dollars
@@ -74,11 +74,8 @@ def _total_rows(one: Compared) -> Iterator[tuple[Value, ...]]:
 
 
 def _sides(kind: Cell) -> tuple[Column, ...]:
-    return (
-        Column("theirs", "theirs", kind),
-        Column("ours", "ours", kind),
-        Column("difference", "difference", kind),
-    )
+    unit = UNITS.get(kind, "")
+    return tuple(Column(f"{side}{unit}", side, kind) for side in ("theirs", "ours", "difference"))
 
 
 # ── lines ───────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +146,8 @@ def _notes(one: Compared) -> Iterator[str]:
         )
     failed = sum(line.failed for line in one.lines)
     if failed:
-        yield f"{failed:,} calls that {_NAMES[one.provider]} answered with an error are not counted."
+        calls = "1 call" if failed == 1 else f"{failed:,} calls"
+        yield f"{_NAMES[one.provider]} answered {calls} with an error, which are not counted here."
     for name, count in sorted(one.apart.items()):
         yield f"{count:,} {name} are in the files of {_NAMES[one.provider]}; only their cost is compared."
 
@@ -162,6 +160,9 @@ def _summary(one: Compared) -> str:
     differing = sum(not line.agrees for line in one.lines)
     lines = f"{len(one.lines):,} line{'' if len(one.lines) == 1 else 's'}"
     agreement = f"all {lines} agree" if not differing else f"{differing:,} of {lines} differ"
+    exact = sum(any(cause.exact for cause in line.causes) for line in one.lines)
+    if exact:
+        agreement += f", {'all' if exact == differing else f'{exact:,}'} of them accounted for in full"
     if not one.days[Kind.COST]:
         return f"{name}: {agreement}. Its file of costs was not given, so money is not compared."
     apart = theirs - ours
