@@ -20,10 +20,12 @@ from farthing.domain.errors import FarthingError, LedgerUnavailable, PolicyError
 
 if TYPE_CHECKING:
     from farthing.config.load import Loaded
+    from farthing.ledger.store import Store
 
 SQLITE_OLDEST = (3, 37, 0)
 FREE_BYTES_MIN = 256 * 1024 * 1024
 _CLOCK_SLACK_US = 60 * 1_000_000
+_DAYS_LOOKED_AT = 30
 
 
 def examine_installation(policies: Sequence[Path] | None, ledger: str | None) -> Iterator[Check]:
@@ -98,23 +100,45 @@ def _ledger(url: str) -> Iterator[Check]:
     if not file.exists():
         yield note(f"no ledger at {file} yet", fix="farthing serve  makes it")
         return
-    yield _opens(url)
+    yield from _inside(url)
 
 
-def _opens(url: str) -> Check:
+def _inside(url: str) -> Iterator[Check]:
     from farthing.config.stores import open_store
 
     try:
         store = open_store(url)
         try:
             accounts, newest = len(store.balances()), store.entries(limit=1)
+            uncapped = _uncapped(store)
         finally:
             store.close()
     except LedgerUnavailable as error:
-        return bad("the ledger opens", str(error), fix="look at the file's owner, mode and disk")
+        yield bad("the ledger opens", str(error), fix="look at the file's owner, mode and disk")
+        return
     if newest and newest[0].at_us > time.time_ns() // 1_000 + _CLOCK_SLACK_US:
-        return bad("the ledger is not ahead of the clock", "an entry lies in the future", fix="set the clock")
-    return good("the ledger opens", f"{accounts} accounts")
+        yield bad("the ledger is not ahead of the clock", "an entry lies in the future", fix="set the clock")
+    else:
+        yield good("the ledger opens", f"{accounts} accounts")
+    if uncapped is not None:
+        yield uncapped
+
+
+def _uncapped(store: "Store") -> Check | None:
+    """Whether each call of production in the last days had a limit of its own or on its run."""
+    from farthing.reports.asking import Question
+    from farthing.reports.caps import cap_hits, uncapped_flag
+    from farthing.reports.environments import PRODUCTION
+    from farthing.reports.spans import span_between
+
+    now_us = time.time_ns() // 1_000
+    span = span_between(None, None, now_us, days=_DAYS_LOOKED_AT)
+    hits = cap_hits(Question(store=store, span=span, now_us=now_us, environment=PRODUCTION), ())
+    if not any(row.upstream for row in hits):
+        return None
+    if flag := uncapped_flag(hits):
+        return note("production calls without a cap", flag.text, fix=flag.fix)
+    return good("every production call has a cap", f"in the last {_DAYS_LOOKED_AT} days")
 
 
 def _disk(folder: Path) -> Check:
