@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from farthing.domain.stop import Stop
 from farthing.domain.usage import Usage
+from farthing.ledger import memory_reports, sqlite_sums
 from farthing.ledger.entries import (
     Answer,
     AtShort,
@@ -24,7 +26,9 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.memory import MemoryStore
 from farthing.ledger.raising import Raise
+from farthing.ledger.report_store import EXACT_MAX
 from farthing.ledger.sqlite import SqliteStore
+from farthing.ledger.store import Store
 from tests.ledger.sentences import HOUR_US, NOON_US, bury, facts, refuse, void
 
 LIMIT = 1_000
@@ -40,9 +44,12 @@ HARD = [name for name, (_, at_short, _) in ACCOUNTS.items() if at_short is not A
 
 call_ids = st.sampled_from([f"call-{number}" for number in range(30)])
 owners = st.sampled_from(["us", "them"])
-hours = st.integers(0, 3).map(lambda hour: NOON_US + hour * HOUR_US)
+# Within a day and across the ends of days and months, and not in order: clocks differ, calls end late.
+hours = st.sampled_from([0, 1, 2, 3, 13, 36, 37, 508, 509, 1300]).map(lambda hour: NOON_US + hour * HOUR_US)
 amounts = st.integers(0, 400)
-labels = st.dictionaries(st.sampled_from(["feature", "branch"]), st.sampled_from(["a", "b"]))
+labels = st.dictionaries(
+    st.sampled_from(["feature", "branch", "user_id", "tier", "user_id+tier"]), st.sampled_from(["a", "b", ""])
+)
 # What a stop may name here; most name one of several things, so that many calls go on.
 matches = st.sampled_from(
     [{}, {"model": "big"}, {"model": "small"}, {"label:feature": "a"}, {"run": "r1"}, {"workflow": "tokens"}]
@@ -83,12 +90,20 @@ def offers(draw: st.DrawFn) -> Offer:
         ),
         output_full=full,
         output_floor=draw(st.integers(0, full)),
+        reason=draw(st.sampled_from(["as_asked", "routed", "downgraded", "cheaper"])),
     )
 
 
 @st.composite
 def holds(draw: st.DrawFn) -> Hold:
-    about = facts(labels=draw(labels), run=draw(st.sampled_from([None, "r1", "r2"])))
+    about = facts(
+        labels=draw(labels),
+        run=draw(st.sampled_from([None, "r1", "r2"])),
+        environment=draw(st.sampled_from(["development", "production"])),
+        developer=draw(st.sampled_from([None, "alice", "bob"])),
+        prompt_hash=draw(st.sampled_from([None, "p1"])),
+        cost_tracked=draw(st.sampled_from([True, True, False])),
+    )
     return Hold(
         call_id=draw(call_ids),
         at_us=draw(hours),
@@ -123,6 +138,50 @@ operations: st.SearchStrategy[Operation] = (
 )
 
 
+SPANS = (
+    (None, None),
+    (NOON_US, None),
+    (None, NOON_US + 40 * HOUR_US),
+    (NOON_US - 12 * HOUR_US, NOON_US + 12 * HOUR_US),
+    (NOON_US + 1, NOON_US + 509 * HOUR_US),
+    (NOON_US + 10 * HOUR_US, NOON_US + 1301 * HOUR_US),
+    (NOON_US + HOUR_US, NOON_US + HOUR_US),
+)
+SLICES: tuple[list[str], ...] = (
+    ["hour", "model", "key"],
+    ["day", "environment"],
+    ["environment", "month"],
+    ["developer", "model_asked"],
+    ["run", "environment"],
+    ["label:feature", "hour"],
+    ["label:user_id", "month"],
+    ["label:user_id+tier"],
+    ["label:user_id", "label:tier", "day"],
+    [],
+)
+
+
+def everything(store: Store, since_us: int | None, until_us: int | None) -> list[object]:
+    """What a store answers to each question that reports ask, about one span."""
+    return [
+        *[store.spend(by=by, since_us=since_us, until_us=until_us) for by in SLICES],
+        *[
+            store.cost_counts(of=of, by=by, since_us=since_us, until_us=until_us)
+            for of, by in (
+                ("calls", ["label:feature", "environment"]),
+                ("calls", []),
+                ("runs", ["environment"]),
+            )
+        ],
+        *[
+            store.reasons(by=by, since_us=since_us, until_us=until_us)
+            for by in (["reason", "month"], ["day", "account", "developer"], ["budget", "key", "group"])
+        ],
+        store.activity(since_us=since_us or 0, until_us=until_us or 2 * NOON_US),
+        store.prompts(least=3, since_us=since_us or 0, until_us=until_us or 2 * NOON_US),
+    ]
+
+
 class AnySequence(RuleBasedStateMachine):
     """Two stores side by side, and a little bookkeeping of our own to check them against."""
 
@@ -141,10 +200,18 @@ class AnySequence(RuleBasedStateMachine):
             assert self.memory.verify() == self.sqlite.verify() == []  # I5
             assert self.memory.entries() == self.sqlite.entries()
             assert self.memory.raises() == self.sqlite.raises()
-            for by in (["hour", "model", "key"], ["run", "environment"], ["label:feature", "hour"], []):
-                assert self.memory.spend(by=by) == self.sqlite.spend(by=by)
+            for exact_max in (EXACT_MAX, 2):
+                self.check_reports(exact_max)
             self.sqlite.close()
             self.folder.cleanup()
+
+    def check_reports(self, exact_max: int) -> None:
+        with (
+            patch.object(memory_reports, "EXACT_MAX", exact_max),
+            patch.object(sqlite_sums, "EXACT_MAX", exact_max),
+        ):
+            for span in SPANS:
+                assert everything(self.memory, *span) == everything(self.sqlite, *span)
 
     @rule(batch=st.lists(operations, max_size=6))
     def a_batch(self, batch: list[Operation]) -> None:

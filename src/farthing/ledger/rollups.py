@@ -140,11 +140,12 @@ class Active(NamedTuple):
 
     def plus(self, other: "Active") -> "Active":
         """Both together."""
+        first_at_us, last_at_us, calls, cost = other
         return Active(
-            min(self.first_at_us, other.first_at_us),
-            max(self.last_at_us, other.last_at_us),
-            self.calls + other.calls,
-            self.cost + other.cost,
+            self.first_at_us if self.first_at_us < first_at_us else first_at_us,
+            self.last_at_us if self.last_at_us > last_at_us else last_at_us,
+            self.calls + calls,
+            self.cost + cost,
         )
 
 

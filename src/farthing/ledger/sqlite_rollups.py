@@ -1,14 +1,13 @@
 """How a batch is added to the roll-ups of a SQLite ledger: each row once, and what is late in every grain."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from farthing.ledger.cost_buckets import cost_bucket
 from farthing.ledger.folding import ADD_COUNT, ADD_MEASURES, MEASURE_COLUMNS, fold, folded_until
 from farthing.ledger.grains import DAY_HOURS, DAY_US, Grain, Part
-from farthing.ledger.rollups import RUNS, BucketKey, Measures, Rollups, RunKey, counts_as_run
+from farthing.ledger.rollups import RUNS, BucketKey, Rollups, RunKey
 
 _Key = TypeVar("_Key", bound=tuple[int | str, ...])
 _Figures = TypeVar("_Figures", bound=tuple[int, ...])
@@ -67,10 +66,22 @@ _ADD_REASON = """
     ON CONFLICT (day, environment, "group", key, developer, reason, budget, account) DO UPDATE SET
         calls = calls + excluded.calls
 """
-_RUN = """
-    SELECT first_at_us, calls, voided, cached, cost_nanodollars FROM spend_run
-    WHERE environment = ? AND run = ?
-"""
+# Runs are looked up so many at once, by one statement; where there are fewer, the last one fills it up.
+_RUNS_AT_ONCE = 16
+
+
+def _runs(number: int) -> str:
+    return " ".join(
+        (
+            "WITH asked(of_environment, of_run) AS (VALUES", ", ".join(["(?, ?)"] * number), ")",
+            "SELECT environment, run, first_at_us, calls - voided - cached, cost_nanodollars",
+            "FROM asked CROSS JOIN spend_run ON environment = of_environment AND run = of_run",
+        )
+    )  # fmt: skip
+
+
+_ONE_RUN = _runs(1)
+_SOME_RUNS = _runs(_RUNS_AT_ONCE)
 
 
 def write_rollups(connection: sqlite3.Connection, rollups: Rollups) -> None:
@@ -116,32 +127,48 @@ def _counts_in_every_grain(counts: Mapping[BucketKey, int], folded: int) -> Iter
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write_runs(connection: sqlite3.Connection, rollups: Rollups) -> Mapping[BucketKey, int]:
+class _RunSoFar(NamedTuple):
+    """What decides where the histogram of runs counts a run: when it began, settled calls, cost."""
+
+    first_at_us: int
+    settled: int
+    cost: int
+
+    def bucket(self, run: RunKey) -> BucketKey:
+        return BucketKey(self.first_at_us // DAY_US, RUNS, run.environment, "", cost_bucket(self.cost))
+
+
+def _write_runs(connection: sqlite3.Connection, rollups: Rollups) -> dict[BucketKey, int]:
     """Add to the sums of runs; answer how that moves them from bucket to bucket of their histogram."""
-    before = {run: _run_so_far(connection, run) for run in rollups.runs}
-    connection.executemany(
-        _ADD_RUN, [(*run, *rollups.spans[run], *measures) for run, measures in rollups.runs.items()]
-    )
-    moves = Counter[BucketKey]()
+    known = _known_runs(connection, list(rollups.runs))
+    moves: dict[BucketKey, int] = {}
+    rows = []
     for run, added in rollups.runs.items():
-        so_far = before[run]
-        first_at_us, measures = rollups.spans[run].first_at_us, added
-        if so_far is not None:
-            moves.subtract(_run_bucket(run, *so_far))
-            first_at_us, measures = min(first_at_us, so_far[0]), so_far[1].plus(added)
-        moves.update(_run_bucket(run, first_at_us, measures))
-    return {bucket: count for bucket, count in moves.items() if count}
+        span = rollups.spans[run]
+        rows.append((*run, *span, *added))
+        now = _RunSoFar(span.first_at_us, added.calls - added.voided - added.cached, added.cost)
+        before = known.get(run)
+        if before is not None:
+            first_at_us = min(now.first_at_us, before.first_at_us)
+            now = _RunSoFar(first_at_us, now.settled + before.settled, now.cost + before.cost)
+        was_in = before.bucket(run) if before is not None and before.settled else None
+        is_in = now.bucket(run) if now.settled else None
+        if was_in != is_in:
+            if was_in is not None:
+                moves[was_in] = moves.get(was_in, 0) - 1
+            if is_in is not None:
+                moves[is_in] = moves.get(is_in, 0) + 1
+    connection.executemany(_ADD_RUN, rows)
+    return moves
 
 
-def _run_so_far(connection: sqlite3.Connection, run: RunKey) -> tuple[int, Measures] | None:
-    row = connection.execute(_RUN, run).fetchone()
-    if row is None:
-        return None
-    first_at_us, calls, voided, cached, cost = row
-    return first_at_us, Measures(calls=calls, voided=voided, cached=cached, cost=cost)
-
-
-def _run_bucket(run: RunKey, first_at_us: int, measures: Measures) -> Iterable[BucketKey]:
-    """The bucket that a run is counted in; none while no call of it was settled."""
-    if counts_as_run(measures):
-        yield BucketKey(first_at_us // DAY_US, RUNS, run.environment, "", cost_bucket(measures.cost))
+def _known_runs(connection: sqlite3.Connection, runs: list[RunKey]) -> dict[RunKey, _RunSoFar]:
+    if len(runs) == 1:
+        rows = connection.execute(_ONE_RUN, runs[0]).fetchall()
+    else:
+        rows = []
+        for place in range(0, len(runs), _RUNS_AT_ONCE):
+            some = runs[place : place + _RUNS_AT_ONCE]
+            some += some[-1:] * (_RUNS_AT_ONCE - len(some))
+            rows += connection.execute(_SOME_RUNS, [part for run in some for part in run]).fetchall()
+    return {RunKey(environment, run): _RunSoFar(*rest) for environment, run, *rest in rows}
