@@ -103,6 +103,16 @@ def test_the_same_rows_are_not_booked_twice(store: MemoryStore) -> None:
     assert len(store.entries()) == 2
 
 
+def test_writing_goes_on_where_it_was_broken_off(store: MemoryStore) -> None:
+    rows = list(g11(51, refused=11))
+    write(rows[:400], store, name="caps")
+    write(rows[400:], store, name="caps", first=400)
+
+    whole = MemoryStore()
+    write(rows, whole, name="caps")
+    assert store.entries(limit=1_000) == whole.entries(limit=1_000)
+
+
 def test_a_row_that_its_account_cannot_pay_is_no_silent_refusal(store: MemoryStore) -> None:
     with pytest.raises(ValueError, match="should be granted"):
         write([CALL._replace(account=an_account(1))], store)

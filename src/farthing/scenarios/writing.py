@@ -42,11 +42,13 @@ def write(
     store: Store,
     *,
     name: str | None = None,
+    first: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> int:
     """Write rows in the order they come; answer how many calls were written.
 
     name: begins the id of every call; made from the first row unless given.
+    first: the number of the first row, where earlier ones were written before.
     progress: told how many rows were written so far, after each batch.
 
     Raises AlreadyWritten where calls of this name are in the ledger, ValueError where a row says that
@@ -58,7 +60,7 @@ def write(
         name = name or _name_of(batch[0])
         operations = [
             operation
-            for number, row in enumerate(batch, written)
+            for number, row in enumerate(batch, first + written)
             for operation in operations_of(row, f"{name}-{number:08}")
         ]
         for operation, answer in zip(operations, store.apply(operations), strict=True):
