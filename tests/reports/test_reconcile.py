@@ -1,5 +1,6 @@
 """What a provider exports and what the ledger says: the same to the token, or a line with its cause."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -410,3 +411,13 @@ def test_both_providers_together_know_their_own_rows(desk: Desk) -> None:
     (line,) = lines
     assert line.model == "claude-haiku-4-5"
     assert line.causes[0].name == "lacking"
+
+
+def test_every_cause_is_described() -> None:
+    root = Path(__file__).parents[2]
+    source = (root / "src" / "farthing" / "reports" / "reconcile_causes.py").read_text("utf-8")
+    causes = {*re.findall(r'name="(\w+)"', source), "batch"}
+    described = (root / "docs" / "reports.md").read_text("utf-8")
+
+    assert len(causes) > 10
+    assert sorted(cause for cause in causes if f"`{cause}`" not in described) == []

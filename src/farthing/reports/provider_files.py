@@ -21,7 +21,7 @@ from farthing.reports.provider_rows import (
     day_text,
 )
 
-BYTES_MAX = 1 << 28
+BYTES_MAX = 1 << 27
 _LINES_A_STEP = 1_000
 _HOW = "docs/reports.md says how to fetch the files"
 
