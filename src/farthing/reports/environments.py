@@ -6,6 +6,7 @@ from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value, mean_nanodollars, part
 from farthing.reports.spend import complete_spend, dearer_staging
+from farthing.reports.telling import percent
 from farthing.reports.totals import total_of
 
 PRODUCTION = "production"
@@ -70,7 +71,16 @@ def report(asked: Question) -> Sheet:
         provisional=asked.is_provisional,
         tables=(split, calls),
         flags=tuple(_flags(rows)),
+        notes=tuple(_outside_production(total, production)),
     )
+
+
+def _outside_production(total: SpendRow, production: SpendRow | None) -> Iterable[str]:
+    share = part(
+        total.cost_nanodollars - (production.cost_nanodollars if production else 0), total.cost_nanodollars
+    )
+    if share is not None:
+        yield f"Outside production: {percent(share)} % of the cost."
 
 
 def in_order(rows: Iterable[SpendRow]) -> list[SpendRow]:
