@@ -85,6 +85,30 @@ _PAGE = " ".join(
         ORDER BY at_us DESC, call_id DESC LIMIT $limit""",
     )
 )
+# Calls that have a cost, each with its correction, as the histograms count them.
+PRICED = " ".join(
+    (
+        """(SELECT first.call_id, first.at_us, first.environment,
+            coalesce(first.details ->> '$.facts.labels.feature', '') AS feature,
+            first.cost_nanodollars + coalesce(correction.cost_nanodollars, 0) AS cost
+        FROM (SELECT * FROM""",
+        ARCHIVED,
+        """WHERE correction = 0 AND outcome = 'settled'
+            AND coalesce((details ->> '$.facts.cost_tracked')::BOOLEAN, true)) AS first
+        LEFT JOIN (SELECT call_id, cost_nanodollars FROM""",
+        ARCHIVED,
+        "WHERE correction = 1) AS correction USING (call_id))",
+    )
+)
+_COSTS = " ".join(
+    (
+        "SELECT call_id, environment, feature, cost FROM",
+        PRICED,
+        """WHERE at_us >= $since_us AND at_us < $until_us
+        AND ($environment IS NULL OR environment = $environment)
+        AND ($feature IS NULL OR feature = $feature)""",
+    )
+)
 
 
 class Written(NamedTuple):
@@ -181,6 +205,11 @@ def corrections_of_calls(files: Sequence[Path], call_ids: Sequence[str]) -> list
 def page_of_calls(files: Sequence[Path], wanted: Mapping[str, object]) -> list[SqlRow]:
     """First lines, newest first, as rows of ENTRY_COLUMNS."""
     return ask(files, _PAGE, wanted)
+
+
+def costs_of_calls(files: Sequence[Path], wanted: Mapping[str, object]) -> list[SqlRow]:
+    """Calls in a span that have a cost: call_id, environment, feature, nanodollars."""
+    return ask(files, _COSTS, wanted)
 
 
 def ask(files: Sequence[Path], statement: str, values: Mapping[str, object]) -> list[SqlRow]:

@@ -51,7 +51,6 @@ _SPEND = ("environment", '"group"', "key", "developer", "provider", "model", "mo
 _HOUR = "at_us // 3600000000"
 _DAY = "at_us // 86400000000"
 _LABELS = parquet.LABELS
-_COST = "first.cost_nanodollars + coalesce(correction.cost_nanodollars, 0)"
 # farthing.ledger.cost_buckets.cost_bucket, in SQL; the bits of a number are as many as its digits in bin().
 _BUCKET = """
     CASE WHEN cost < 128 THEN greatest(cost, 0)
@@ -87,14 +86,8 @@ _ROLLUPS = (
     ),
     _sum(
         "archived_cost_count", ("period", "of", "environment", "feature", "bucket", "count"),
-        "SELECT day, 'calls', environment, feature,", _BUCKET, "AS bucket, count(*) FROM (",
-        "SELECT first.", _DAY, "AS day, first.environment,",
-        "coalesce(first.details ->> '$.facts.labels.feature', '') AS feature,", _COST, "AS cost FROM",
-        "(SELECT * FROM", parquet.ARCHIVED,
-        """WHERE correction = 0 AND outcome = 'settled'
-            AND coalesce((details ->> '$.facts.cost_tracked')::BOOLEAN, true)) AS first
-        LEFT JOIN (SELECT call_id, cost_nanodollars FROM""", parquet.ARCHIVED,
-        "WHERE correction = 1) AS correction USING (call_id)) GROUP BY ALL",
+        "SELECT", _DAY, ", 'calls', environment, feature,", _BUCKET, ", count(*) FROM", parquet.PRICED,
+        "GROUP BY ALL",
     ),
     _sum(
         "archived_activity",

@@ -1,7 +1,8 @@
 """Calls that were archived, found again: by their ids, and as pages among those still in the file."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from farthing.ledger import parquet
 from farthing.ledger.archiving import Partition, fingerprint
 from farthing.ledger.page import EntryRow
 from farthing.ledger.sqlite_partitions import PARTITION_COLUMNS, partition_from
-from farthing.ledger.sqlite_rows import as_json, read_archived
+from farthing.ledger.sqlite_rows import SqlRow, as_json, read_archived
 from farthing.ledger.store import BatchPoisoned
 
 if TYPE_CHECKING:
@@ -41,6 +42,18 @@ _OF_SPAN = " ".join(
         "AND since_us < :until_us AND until_us > :since_us ORDER BY number",
     )
 )
+
+
+_FORGOTTEN = """
+    SELECT EXISTS (
+        SELECT 1 FROM archive_partition
+        WHERE state = 'forgotten' AND since_us < :until_us AND until_us > :since_us
+    )
+"""
+_STILL_HERE = """
+    SELECT call_id, correction, cost_nanodollars FROM entry
+    WHERE call_id IN (SELECT value FROM json_each(?))
+"""
 
 
 def archived_lines(
@@ -111,6 +124,48 @@ def archived_corrections(connection: sqlite3.Connection, first: Sequence[EntryRo
         return []
     call_ids = [line.call_id for line in assumed]
     return read_archived(parquet.corrections_of_calls(files_of(connection, partitions), call_ids))
+
+
+def any_forgotten(connection: sqlite3.Connection, since_us: int, until_us: int) -> bool:
+    """Whether calls of a span were forgotten, so that they cannot be counted one by one any more."""
+    ((forgotten,),) = connection.execute(_FORGOTTEN, {"since_us": since_us, "until_us": until_us}).fetchall()
+    return bool(forgotten)
+
+
+def with_archived_costs(
+    connection: sqlite3.Connection,
+    rows: Iterable[SqlRow],
+    span: tuple[int, int],
+    wanted: Mapping[str, object],
+) -> list[SqlRow]:
+    """Counts of calls by environment, feature and cost, the cheapest first, with archived ones among them.
+
+    wanted: environment and feature, for which None takes all, and by_environment and by_feature.
+    """
+    counts = Counter({(environment, feature, cost): count for environment, feature, cost, count in rows})
+    for environment, feature, cost in _archived_costs(connection, span, wanted):
+        by_environment = environment if wanted["by_environment"] else None
+        counts[by_environment, feature if wanted["by_feature"] else None, cost] += 1
+    cheapest_first = sorted(counts.items(), key=lambda row: (row[0][2], row[0][0] or "", row[0][1] or ""))
+    return [(*key, count) for key, count in cheapest_first]
+
+
+def _archived_costs(
+    connection: sqlite3.Connection, span: tuple[int, int], wanted: Mapping[str, object]
+) -> Iterator[tuple[str, str, int]]:
+    """Archived calls one by one, with what corrects them in the file, but for those still there."""
+    partitions = _between(connection, *span)
+    if not partitions:
+        return
+    asked = {name: wanted[name] for name in ("environment", "feature")}
+    files = files_of(connection, partitions)
+    archived = parquet.costs_of_calls(files, asked | {"since_us": span[0], "until_us": span[1]})
+    here = connection.execute(_STILL_HERE, (as_json([row[0] for row in archived]),)).fetchall()
+    doubled = {call_id for call_id, correction, _ in here if not correction}
+    late = {call_id: cost for call_id, correction, cost in here if correction}
+    for call_id, environment, feature, cost in archived:
+        if call_id not in doubled:
+            yield environment, feature, cost + late.get(call_id, 0)
 
 
 def files_of(connection: sqlite3.Connection, partitions: Iterable[Partition]) -> list[Path]:

@@ -41,6 +41,7 @@ from farthing.ledger.slices import (
     reasons_by,
     slice_of,
 )
+from farthing.ledger.sqlite_archived import any_forgotten, with_archived_costs
 from farthing.ledger.sqlite_rows import SqlRow
 
 _END_OF_TIME_US = 2**62
@@ -214,10 +215,15 @@ def cost_counts(
         values["by_" + column] = name in by
         values[column] = where.get(name)
     exact = connection.execute(_COUNTED, values).fetchone()[0] <= EXACT_MAX
-    if exact:
-        rows = connection.execute(_COSTS_OF_CALLS if of == CALLS else _COSTS_OF_RUNS, values)
+    span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    rows: Iterable[SqlRow]
+    if not exact or (of == CALLS and any_forgotten(connection, *span)):
+        exact, rows = False, connection.execute(_BUCKETS, values)
+    elif of == CALLS:
+        found = connection.execute(_COSTS_OF_CALLS, values)
+        rows = with_archived_costs(connection, found, span, values)
     else:
-        rows = connection.execute(_BUCKETS, values)
+        rows = connection.execute(_COSTS_OF_RUNS, values)
     return CostCounts(exact=exact, rows=[_cost_count(by, columns, exact, row) for row in rows])
 
 
