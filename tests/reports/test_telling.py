@@ -55,6 +55,24 @@ def test_every_kind_of_figure_is_told() -> None:
     assert {kind: shown(kind, None) for kind in Kind} == dict.fromkeys(Kind, "")
 
 
+@pytest.mark.parametrize(
+    ("nanodollars", "told"),
+    [
+        (2_082_710, "$0.002083"),
+        (13_500_000, "$0.0135"),
+        (123_456_789_012, "$123.46"),
+        (1_234_567_890, "$1.23"),
+        (99_996_000, "$0.10"),
+        (7, "$0.000000007"),
+        (0, "$0.00"),
+        (-2_082_710, "-$0.002083"),
+    ],
+)
+def test_a_mean_is_told_with_the_digits_that_count(nanodollars: int, told: str) -> None:
+    assert shown(Kind.MEAN, nanodollars) == told
+    assert plain(Kind.MEAN, nanodollars) == nanodollars
+
+
 def test_programs_read_whole_nanodollars_and_numbers() -> None:
     assert plain(Kind.MONEY, 202_500_000_000) == 202_500_000_000
     assert str(plain(Kind.SHARE, Fraction(27_450, 63_450))) == "43.2624"

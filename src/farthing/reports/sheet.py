@@ -15,7 +15,8 @@ Value = str | int | Fraction | None
 class Kind(enum.StrEnum):
     """What a column holds, which decides how each output shows it.
 
-    TEXT: str. COUNT: int. MONEY: int, nanodollars. SHARE: Fraction of a whole, shown in percent.
+    TEXT: str. COUNT: int. MONEY: int, nanodollars, shown to the last digit. MEAN: int, nanodollars of a
+    mean or a percentile, shown to people with four digits that count. SHARE: Fraction of a whole, shown in percent.
     RATIO: Fraction of one sum over another, shown like 1:1.78. TIMES: Fraction, shown like 7.5x.
     NUMBER: Fraction, such as a mean. MOMENT: int, microseconds since 1970. DURATION: int, microseconds.
     """
@@ -23,6 +24,7 @@ class Kind(enum.StrEnum):
     TEXT = "text"
     COUNT = "count"
     MONEY = "money"
+    MEAN = "mean"
     SHARE = "share"
     RATIO = "ratio"
     TIMES = "times"
@@ -32,7 +34,13 @@ class Kind(enum.StrEnum):
 
 
 # How the name of a column ends, by its kind, so that a program knows the unit of what it reads.
-UNITS = {Kind.MONEY: "_nanodollars", Kind.SHARE: "_percent", Kind.MOMENT: "_at", Kind.DURATION: "_seconds"}
+UNITS = {
+    Kind.MONEY: "_nanodollars",
+    Kind.MEAN: "_nanodollars",
+    Kind.SHARE: "_percent",
+    Kind.MOMENT: "_at",
+    Kind.DURATION: "_seconds",
+}
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ import unicodedata
 from decimal import Decimal
 from fractions import Fraction
 
-from farthing.domain.money import dollars
+from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
 from farthing.domain.period import iso_utc
 from farthing.reports.sheet import Kind, Value
 
@@ -19,6 +19,8 @@ def shown(kind: Kind, value: Value) -> str:
     match kind:
         case Kind.MONEY:
             return dollars(int(value))
+        case Kind.MEAN:
+            return dollars(significant(int(value)))
         case Kind.COUNT:
             return f"{int(value):,}"
         case Kind.SHARE:
@@ -66,7 +68,7 @@ def plain(kind: Kind, value: Value) -> str | int | Decimal | None:
             return iso_utc(int(value))
         case Kind.DURATION:
             return rounded(Fraction(int(value), 1_000_000), 6)
-        case Kind.MONEY | Kind.COUNT:
+        case Kind.MONEY | Kind.MEAN | Kind.COUNT:
             return int(value)
         case Kind.TEXT:
             return str(value)
@@ -103,6 +105,13 @@ def rounded(value: Fraction, places: int) -> Decimal:
     whole = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
     # Read from text, which keeps every digit; arithmetic with decimals would keep twenty-eight.
     return Decimal(f"{whole if scaled >= 0 else -whole}E-{places}")
+
+
+def significant(nanodollars: int) -> int:
+    """An amount rounded half up to four digits that count, and never coarser than a cent."""
+    unit = min(10 ** max(len(str(abs(nanodollars))) - 4, 0), NANODOLLARS_PER_DOLLAR // 100)
+    whole = (2 * abs(nanodollars) + unit) // (2 * unit) * unit
+    return whole if nanodollars >= 0 else -whole
 
 
 def _short(number: Decimal) -> str:
