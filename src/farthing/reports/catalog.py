@@ -130,6 +130,20 @@ REPORTS = (
         span="week",
     ),
     Report(
+        name="developers",
+        help="What did each developer spend, and what is left of the budget of each?",
+        example="farthing report developers --month this",
+        takes=("environment", "top"),
+        span="month",
+    ),
+    Report(
+        name="teams",
+        help="What does each team spend and try out, how cheaply, and which limits does it meet?",
+        example="farthing report teams --environment development --week last",
+        takes=("environment", "top"),
+        span="week",
+    ),
+    Report(
         name="tokens",
         help="How long are prompts and answers for each feature, beside production's?",
         example="farthing report tokens --month last",
