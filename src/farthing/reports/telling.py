@@ -109,7 +109,8 @@ def rounded(value: Fraction, places: int) -> Decimal:
 
 def significant(nanodollars: int) -> int:
     """An amount rounded half up to four digits that count, and never coarser than a cent."""
-    unit = min(10 ** max(len(str(abs(nanodollars))) - 4, 0), NANODOLLARS_PER_DOLLAR // 100)
+    places = max(len(str(abs(nanodollars))) - 4, 0)
+    unit = min(int(10**places), NANODOLLARS_PER_DOLLAR // 100)
     whole = (2 * abs(nanodollars) + unit) // (2 * unit) * unit
     return whole if nanodollars >= 0 else -whole
 
