@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Response
 
 from farthing.config.build import Running
 from farthing.gateway.api_asking import Json, Viewer
@@ -16,7 +16,16 @@ from farthing.reports.sheet_markdown import sheet_markdown
 from farthing.reports.spans import BadMoment, span_between
 
 _Text = Annotated[str | None, Query(max_length=300)]
+_Name = Annotated[str, Path(json_schema_extra={"enum": [*BY_NAME]})]
 TOP_MAX = 1_000
+
+_MARKDOWN, _HTML = "text/markdown", "text/html"
+# The page loads nothing and runs nothing, whatever it shows.
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+}
+_TEXT_SCHEMA = {"schema": {"type": "string"}}
 
 
 def add_reports(app: FastAPI, running: Running) -> None:
@@ -37,9 +46,13 @@ def add_reports(app: FastAPI, running: Running) -> None:
             ]
         }
 
-    @app.get("/api/reports/{report}", dependencies=[Viewer])
+    @app.get(
+        "/api/reports/{report}",
+        dependencies=[Viewer],
+        responses={200: {"content": {_MARKDOWN: _TEXT_SCHEMA, _HTML: _TEXT_SCHEMA}}},
+    )
     def one_report(
-        report: str,
+        report: _Name,
         since: _Text = None,
         until: _Text = None,
         month: _Text = None,
@@ -91,7 +104,9 @@ def _sheet(
 
 def _as(sheet: Sheet, layout: str) -> Response:
     if layout == "markdown":
-        return Response(sheet_markdown(sheet), media_type="text/markdown; charset=utf-8")
+        return Response(
+            sheet_markdown(sheet), media_type=f"{_MARKDOWN}; charset=utf-8", headers=_PAGE_HEADERS
+        )
     if layout == "html":
-        return Response(sheet_html(sheet), media_type="text/html; charset=utf-8")
+        return Response(sheet_html(sheet), media_type=f"{_HTML}; charset=utf-8", headers=_PAGE_HEADERS)
     return Response(sheet_json(sheet), media_type="application/json")
