@@ -144,6 +144,13 @@ REPORTS = (
         span="week",
     ),
     Report(
+        name="users",
+        help="What do users cost, by day and tier, and does cost grow faster than they do?",
+        example="farthing report users --environment production --month last",
+        takes=("environment", "top"),
+        span="month",
+    ),
+    Report(
         name="tokens",
         help="How long are prompts and answers for each feature, beside production's?",
         example="farthing report tokens --month last",
