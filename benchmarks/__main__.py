@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-QUESTIONS = ("gateway", "ledger_pairs", "upstream_clients", "guard_cost", "cache", "policy_size")
+QUESTIONS = ("gateway", "ledger_pairs", "upstream_clients", "guard_cost", "cache", "policy_size", "reports")
 
 for question in QUESTIONS:
     print(f"\n── {question} " + "─" * (70 - len(question)), flush=True)
