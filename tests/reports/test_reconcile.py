@@ -5,6 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from farthing.reports.reconcile_line import Cause, Line
 from tests.reports.bills import (
@@ -27,6 +29,7 @@ from tests.reports.bills import (
 
 PAIRS = {"key_alice": "alice", "key_bob": "bob"}
 MIDNIGHT_US = MONDAY_US + DAY_US
+WEEK = Bills().week()  # for tests that only read it
 
 
 @pytest.fixture
@@ -235,6 +238,20 @@ def test_a_key_of_theirs_that_is_paired_with_none_of_ours_is_told(desk: Desk) ->
     assert "name the pair with --key" in cause.text
 
 
+def test_pairs_for_one_provider_do_not_tell_apart_the_keys_of_another(desk: Desk) -> None:
+    usage, *_ = desk.everything()
+    claude = anthropic_usage([changed(one, key=f"apikey_{one.key}") for one in desk.bills.billed])
+
+    openai, anthropic = desk.compare(usage, claude, keys=PAIRS)
+
+    assert openai.agrees
+    assert {line.key for line in openai.lines} == {"alice", "bob"}
+    assert openai.keys_paired
+    assert anthropic.agrees
+    assert {line.key for line in anthropic.lines} == {None}
+    assert not anthropic.keys_paired
+
+
 def test_one_key_by_two_names_is_recognised(desk: Desk) -> None:
     usage, costs, *_ = desk.everything()
 
@@ -411,6 +428,29 @@ def test_both_providers_together_know_their_own_rows(desk: Desk) -> None:
     (line,) = lines
     assert line.model == "claude-haiku-4-5"
     assert line.causes[0].name == "lacking"
+
+
+@given(
+    lacking=st.sets(st.integers(0, 53), max_size=8),
+    twice=st.sets(st.integers(0, 53), max_size=8),
+    keys=st.sampled_from([{}, PAIRS]),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_exactly_the_days_and_models_that_were_changed_differ(
+    lacking: set[int], twice: set[int], keys: dict[str, str], tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path, WEEK)
+    books = desk.bills.billed
+    billed = [one for number, one in enumerate(books) if number not in lacking]
+    billed += [books[number] for number in sorted(twice - lacking)]
+    changes = [books[number] for number in lacking | twice]
+
+    lines = desk.differing(*desk.everything(lambda _: billed), keys=keys)
+
+    differing = {(line.day, line.provider, line.model) for line in lines}
+    assert len(differing) == len({(one.at_us // DAY_US, one.model) for one in changes})
+    assert {place[:2] for place in differing} == {(one.at_us // DAY_US, one.provider) for one in changes}
+    assert all(line.causes for line in lines)
 
 
 def test_every_cause_is_described() -> None:

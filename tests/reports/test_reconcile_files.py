@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anthropic.types.beta.organization.beta_analytics_cost_bucketed_result import (
+    BetaAnalyticsCostBucketedResult,
+)
+from anthropic.types.beta.organization.beta_analytics_usage_bucketed_result import (
+    BetaAnalyticsUsageBucketedResult,
+)
+from openai.types.admin import organization
+from openai.types.admin.organization import usage_costs_response
 
+from farthing.reports import provider_anthropic, provider_openai
 from farthing.reports.provider_files import read_files
 from farthing.reports.provider_openai import documents_of_page, model_of_line_item
 from farthing.reports.provider_rows import BadExport, Kind, day_text
@@ -226,6 +235,10 @@ BAD: dict[str, tuple[Json | str | bytes, str]] = {
     "no JSON": ('{"data": [', "is not JSON"),
     "no JSON behind a page": (json.dumps(usage_with()) + "{oops", "is not JSON"),
     "a list of nothing": ("[1, 2", "is not JSON"),
+    "too deep": ('{"data": ' * 20_000, "is not JSON"),
+    "a deep list": ("[" * 20_000, "is not JSON"),
+    "the year 1": ("usage_date_utc,model,cost_usd\r\n0001-01-01,m,1\r\n", "not between 2000 and 2200"),
+    "a field without end": ("a" * 200_000, "field larger than field limit"),
     "no text": (b"\x00\xff\xfe", "neither JSON nor a table"),
     "no text in JSON": (b'{"data": "\xff"}', "no usage or cost export"),
     "another document": ({"choices": []}, "a list of buckets under the name data"),
@@ -349,3 +362,38 @@ def test_reading_tells_how_far_it_has_come(desk: Desk) -> None:
 
     assert len(heard) == 3
     assert sum(heard) <= path.stat().st_size
+
+
+# ── the shapes that the official clients know ───────────────────────────────────────────────────
+
+
+def test_the_official_client_of_openai_reads_these_pages_and_knows_every_member_that_is_read(
+    desk: Desk,
+) -> None:
+    billed = desk.bills.billed
+    organization.UsageCompletionsResponse.model_validate(openai_usage(billed))
+    organization.UsageCostsResponse.model_validate(openai_costs(billed))
+
+    known: set[str] = set()
+    for name in ("Completions", "Costs", "Images", "WebSearches", "FileSearches", "CodeInterpreterSessions"):
+        kind = name if name == "Costs" else f"Usage{name}"
+        result = getattr(usage_costs_response, f"DataResultOrganization{kind}Result")
+        known |= result.model_fields.keys()
+    known |= usage_costs_response.DataResultOrganizationUsageVectorStoresResult.model_fields.keys()
+    assert set(provider_openai._Result.__struct_fields__) <= known
+
+
+def test_the_official_client_of_anthropic_knows_the_members_of_its_analytics_reports(desk: Desk) -> None:
+    known = (
+        BetaAnalyticsCostBucketedResult.model_fields.keys()
+        | BetaAnalyticsUsageBucketedResult.model_fields.keys()
+    )
+    read = set(provider_anthropic._Result.__struct_fields__)
+    # These stand only in the reports of the Admin API, for which the client has no types.
+    of_the_admin_api = {
+        "api_key_id", "workspace_id", "service_tier", "description", "account_id", "service_account_id",
+    }  # fmt: skip
+    assert read - of_the_admin_api <= known
+    for bucket in anthropic_usage(desk.bills.billed)["data"]:
+        for row in bucket["results"]:
+            BetaAnalyticsUsageBucketedResult.model_validate(row)

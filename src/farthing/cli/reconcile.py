@@ -83,7 +83,7 @@ def reconcile(
             compared = comparison.reconcile(documents, store, read_prices(loaded), wanted, heard=heard)
     except BadExport as error:
         raise CommandError(error.message, why=error.why, fix=error.fix) from error
-    sheet = reconcile_sheet(compared, every=every or as_json)
+    sheet = reconcile_sheet(compared, every=every or as_json, paired=bool(wanted.keys))
     tell_sheet(sheet, layout=layout, output=output, as_json=as_json)
     if not all(one.agrees for one in compared):
         raise typer.Exit(ANSWER_IS_NO)

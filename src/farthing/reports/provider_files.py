@@ -114,12 +114,12 @@ def _pages_of(raw: bytes, source: str) -> Iterator[bytes]:
     if raw.lstrip()[:1] == b"[":
         try:
             yield from map(bytes, _LIST.decode(raw))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise _no_json(source, str(error)) from error
         return
     try:
         _ANYTHING.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         if _MORE_BEHIND not in str(error):
             raise _no_json(source, str(error)) from error
     else:

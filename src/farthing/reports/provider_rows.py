@@ -26,6 +26,8 @@ COUNT_MAX = 2**63 - 1
 # An amount with more digits than this behind or before its point is no amount of money.
 _PLACES_MAX = 60
 _DIGITS_MAX = 20
+# No provider has billed before 2000, and none bills beyond 2200: such a moment is a broken file.
+_EARLIEST_US, _LATEST_US = 946_684_800 * MICROSECONDS, 7_258_118_400 * MICROSECONDS
 
 
 class BadExport(FarthingError):
@@ -167,14 +169,19 @@ def moment_from(text: str, source: str) -> int:
         at = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise BadExport(f"{source}: {_short(text)!r} is no date or time", fix="export again") from error
-    return to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+    at_us = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+    return _bounded(at_us, f"{_short(text)!r} is not between 2000 and 2200", source)
 
 
 def seconds_from(number: int, source: str) -> int:
     """Unix seconds as microseconds. Raises BadExport for what is no moment between 2000 and 2200."""
-    if not 946_684_800 <= number <= 7_258_118_400:
-        raise BadExport(f"{source}: {_short(str(number))} is no time in Unix seconds", fix="export again")
-    return number * MICROSECONDS
+    return _bounded(number * MICROSECONDS, f"{_short(str(number))} is no time in Unix seconds", source)
+
+
+def _bounded(at_us: int, wrong: str, source: str) -> int:
+    if not _EARLIEST_US <= at_us <= _LATEST_US:
+        raise BadExport(f"{source}: {wrong}", fix="export again")
+    return at_us
 
 
 def check_span(starts_at_us: int, ends_at_us: int, source: str) -> tuple[int, int]:

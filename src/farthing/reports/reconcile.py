@@ -47,6 +47,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """All lines of one provider, and the days that its files cover, by kind.
 
     half_unit: the most that rounding moves one amount of theirs, in nanodollars.
+    keys_paired: their keys are told apart, since some of them are paired with ours.
     apart: what is in the files and is not compared, such as web searches.
     """
 
@@ -54,6 +55,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     days: Mapping[Kind, Sequence[int]]
     lines: tuple[Line, ...]
     half_unit: Fraction
+    keys_paired: bool
     apart: Mapping[str, int]
 
     @property
@@ -97,15 +99,17 @@ class _Comparison:
         self._days = {kind: covered(documents, provider, kind) for kind in Kind}
         mine = [document for document in documents if document.provider == provider]
         self._rows = {
-            kind: [row for document in mine if document.kind is kind for row in document.rows]
+            kind: [row for document in mine if document.kind is kind for row in _as_shown(document)]
             for kind in Kind
         }
+        theirs = {row.key for kind in Kind for row in self._rows[kind]}
+        # Where none of their keys is paired, the pairs are for another provider.
+        self._keys = wanted.keys if theirs & wanted.keys.keys() else {}
         self._apart = apart(documents, provider)
         self._ours = {kind: our_sums(store, self._names, provider, days) for kind, days in self._days.items()}
         singles = SingleCalls(store, self._names, provider, heard)
         self._open = [hold.at_us for hold in store.open_holds()]
-        self._reasons = Reasons(prices, provider, singles, wanted.keys, wanted.now_us)
-        self._half_unit = _half_unit(self._rows[Kind.COST])
+        self._reasons = Reasons(prices, provider, singles, self._keys, wanted.now_us)
 
     def compared(self) -> Compared:
         """Make the lines, then look for the causes of those that differ."""
@@ -116,7 +120,8 @@ class _Comparison:
             provider=self._provider,
             days={kind: sorted(days) for kind, days in self._days.items()},
             lines=tuple(sorted(lines, key=lambda line: (line.day or 0, line.model or "", line.key or ""))),
-            half_unit=self._half_unit,
+            half_unit=max(map(_half_unit, self._rows[Kind.COST]), default=Fraction()),
+            keys_paired=bool(self._keys),
             apart=self._apart,
         )
 
@@ -155,7 +160,7 @@ class _Comparison:
         theirs: dict[_Place, list[ProviderRow]] = defaultdict(list)
         ours: dict[_Place, list[OurSum]] = defaultdict(list)
         for row in self._rows[kind]:
-            key = self._wanted.keys.get(row.key or "", row.key)
+            key = self._keys.get(row.key or "", row.key)
             theirs[self._place(grains, row.day, self._model_of(row), key)].append(row)
         for one in self._ours[kind]:
             ours[self._place(grains, one.day, one.model, one.key)].append(one)
@@ -170,7 +175,7 @@ class _Comparison:
         return (
             shown,
             model if by_model and MODEL in by else None,
-            (key or "(none)") if by_key and KEY in by and self._wanted.keys else None,
+            (key or "(none)") if by_key and KEY in by and self._keys else None,
         )
 
     def _model_of(self, row: ProviderRow) -> str | None:
@@ -192,7 +197,9 @@ class _Comparison:
         tolerance = self._wanted.tolerance
         if tolerance is None:
             calls = sum(row.quantities.requests or 0 for row in paid)
-            tolerance = int(self._half_unit * len(costs)) + calls  # we round each call up to a nanodollar
+            tolerance = (
+                int(sum(map(_half_unit, costs), Fraction())) + calls
+            )  # we round each call up to a nanodollar
         return msgspec.structs.replace(
             line, cost=(round(theirs), sum(row.cost_nanodollars for row in paid)), tolerance=tolerance
         )
@@ -202,12 +209,18 @@ class _Comparison:
         return until_us > self._wanted.now_us or any(since_us <= at_us < until_us for at_us in self._open)
 
 
-def _half_unit(rows: Sequence[ProviderRow]) -> Fraction:
-    """Half of the last place that amounts are shown with; no provider shows fewer places than cents."""
-    if not rows:
-        return Fraction()
-    places = max(row.places for row in rows)
-    return min(Fraction(NANODOLLARS_PER_DOLLAR, 2 * 10**places), Fraction(NANODOLLARS_PER_CENT, 2))
+def _as_shown(document: Document) -> list[ProviderRow]:
+    """The rows, each with as many places as the document shows anywhere: it may leave out zeros."""
+    places = max((row.places for row in document.rows), default=0)
+    return [
+        row if row.places == places else msgspec.structs.replace(row, places=places) for row in document.rows
+    ]
+
+
+def _half_unit(row: ProviderRow) -> Fraction:
+    """Half of the last place that an amount is shown with; no provider shows fewer places than cents."""
+    exact = Fraction(NANODOLLARS_PER_DOLLAR, 2 * 10**row.places)
+    return min(exact, Fraction(NANODOLLARS_PER_CENT, 2))
 
 
 def _told_by(rows: Sequence[ProviderRow]) -> Quantities:

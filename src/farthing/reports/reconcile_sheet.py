@@ -25,8 +25,8 @@ _WORDS = {
 }
 
 
-def reconcile_sheet(compared: Sequence[Compared], *, every: bool = False) -> Sheet:
-    """Make the sheet. every: show the lines that agree too."""
+def reconcile_sheet(compared: Sequence[Compared], *, every: bool = False, paired: bool = False) -> Sheet:
+    """Make the sheet. every: show the lines that agree too. paired: somebody named pairs of keys."""
     days = [day for one in compared for covered in one.days.values() for day in covered]
     lines = [line for one in compared for line in one.lines]
     shown = [line for line in lines if every or not line.agrees]
@@ -40,7 +40,7 @@ def reconcile_sheet(compared: Sequence[Compared], *, every: bool = False) -> She
         provisional=any(line.provisional for line in lines),
         tables=tuple(table for table in tables if table.rows),
         flags=tuple(_flags([line for line in lines if not line.agrees])),
-        notes=tuple(note for one in compared for note in _notes(one)),
+        notes=tuple(note for one in compared for note in _notes(one, paired=paired)),
     )
 
 
@@ -137,8 +137,10 @@ def _flags(lines: Sequence[Line]) -> Iterator[Flag]:
         yield Flag(name="more", level=Level.NOTE, text=text, fix="compare fewer days, or --by model")
 
 
-def _notes(one: Compared) -> Iterator[str]:
+def _notes(one: Compared, *, paired: bool) -> Iterator[str]:
     yield _summary(one)
+    if paired and not one.keys_paired:
+        yield f"None of the keys in the files of {_NAMES[one.provider]} is paired, so they are summed."
     if one.days[Kind.COST]:
         yield (
             f"An amount of {_NAMES[one.provider]} may be {dollars(max(round(one.half_unit), 1))} off by "
