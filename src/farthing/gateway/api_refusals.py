@@ -40,8 +40,9 @@ def tell_refusals(app: FastAPI) -> None:
     for route in app.routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
-        told = _ANYWHERE | (_OF_NAMES if "{" in route.path else {})
-        told |= _OF_MAKING if "POST" in (route.methods or ()) else {}
+        methods = route.methods or set()
+        told = _ANYWHERE | (_OF_NAMES if "{" in route.path or "DELETE" in methods else {})
+        told |= _OF_MAKING if "POST" in methods else {}
         described: dict[int | str, Json] = {
             status: {"description": why, "content": {"application/json": {"schema": _SHAPE}}}
             for status, why in sorted(told.items())
