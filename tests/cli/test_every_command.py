@@ -28,7 +28,8 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 def test_the_tree_holds_every_command_of_the_design() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         "init", "serve", "demo", "doctor", "estimate", "spend", "export", "key create", "key list",
-        "key rotate", "key revoke", "alert list", "budget list", "budget show", "price list", "price show", "price set",
+        "key rotate", "key revoke", "alert list", "budget list", "budget show", "price list", "price show",
+        "price set",
         "policy check", "policy schema", "policy diff", "policy explain", "policy simulate",
         "policy observed", "annotation add", "annotation list", "annotation end", "ledger verify", "stop",
         "resume", "pass grant", "pass list", "pass end", "report outcomes", "cache show", "cache clear",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from farthing.config.build import Running
 from farthing.domain.errors import LedgerUnavailable
 from farthing.domain.role import Role
-from farthing.gateway.asgi import Receive, Scope, Send, send_whole
+from farthing.gateway.asgi import Message, Receive, Scope, Send, send_whole
+from farthing.gateway.calls import StreamBroken
 from farthing.gateway.headers import TwoCredentials, read_headers
 from farthing.gateway.identities import Identities
 from farthing.gateway.keys import ADMIN_PREFIX, sha256_of
@@ -106,7 +107,13 @@ class AdminApi:
                 await _tell(send, 401, message, "invalid_key")
                 return
             scope["farthing.asker"] = who
-        await app(scope, receive, send)
+        answer = _Answer(send)
+        try:
+            await app(scope, receive, answer)
+        except Exception as error:
+            if not answer.begun:
+                raise
+            raise StreamBroken(f"the answer to {scope['path']} ends unfinished: {error}") from error
 
     async def _load(self) -> "FastAPI":
         """Import FastAPI once somebody asks: the data path neither needs nor waits for it."""
@@ -121,6 +128,21 @@ class AdminApi:
         app = build_api(self._running, self._reloader)
         app.router.default = self._elsewhere
         return app
+
+
+class _Answer:
+    """Sends an answer as one that nobody on the way may keep; begun: its head has been sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a part of it."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            message["headers"] = [*message["headers"], (b"cache-control", b"private, no-store")]
+        await self._send(message)
 
 
 def _credential(scope: Scope) -> str | None:

@@ -1,7 +1,7 @@
 """The routes of the governance API, with their OpenAPI description."""
 
 import html
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -60,12 +60,6 @@ def build_api(running: Running, reloader: Reloader) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _tell_unreadable)
     app.add_exception_handler(BatchPoisoned, _tell_impossible)
     app.add_exception_handler(LedgerUnavailable, _tell_ledger_away)
-
-    @app.middleware("http")
-    async def private(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own type
-        response: Response = await call_next(request)
-        response.headers["cache-control"] = "private, no-store"
-        return response
 
     _add_calls(app, running)
     _add_money(app, running)

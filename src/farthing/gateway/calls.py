@@ -306,7 +306,7 @@ class _Asked(NamedTuple):
 
 
 class StreamBroken(Exception):
-    """The provider's stream broke after its head was passed on: the caller must see a broken stream too."""
+    """An answer broke after its head was sent on, here or at the provider: the caller must see that too."""
 
 
 def _invalid_key(message: str) -> Refused:
