@@ -176,6 +176,13 @@ REPORTS = (
         takes=("environment", "least", "top"),
         span="week",
     ),
+    Report(
+        name="weekly",
+        help="What happened in development this week: spend, premium models, experiments, limits, prompts?",
+        example="farthing report weekly --week last --format html --output week.html",
+        takes=("environment", "least", "top"),
+        span="week",
+    ),
 )
 
 BY_NAME = {report.name: report for report in REPORTS}

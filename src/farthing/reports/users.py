@@ -26,23 +26,23 @@ _DEAREST = (
     Column("calls", "Calls", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_percent", "of cost", Kind.SHARE),
-    Column("cost_per_day_nanodollars", "a day", Kind.MONEY),
+    Column("cost_per_day_nanodollars", "a day", Kind.MEAN),
     Column("times_median", "times the median", Kind.TIMES),
 )
 _EACH = (
     Column("users", "Users", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
-    Column("mean_nanodollars", "Mean", Kind.MONEY),
-    Column("p50_nanodollars", "P50, the median", Kind.MONEY),
-    Column("p95_nanodollars", "P95", Kind.MONEY),
-    Column("p99_nanodollars", "P99", Kind.MONEY),
+    Column("mean_nanodollars", "Mean", Kind.MEAN),
+    Column("p50_nanodollars", "P50, the median", Kind.MEAN),
+    Column("p95_nanodollars", "P95", Kind.MEAN),
+    Column("p99_nanodollars", "P99", Kind.MEAN),
     Column("most_nanodollars", "Most", Kind.MONEY),
 )
 _DAYS = (
     Column("day", "Day"),
     Column("users", "Users", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
-    Column("cost_per_user_nanodollars", "Cost per user", Kind.MONEY),
+    Column("cost_per_user_nanodollars", "Cost per user", Kind.MEAN),
 )
 _TIERS = (
     Column("tier", "Tier"),
@@ -50,8 +50,8 @@ _TIERS = (
     Column("calls", "Calls", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_percent", "of cost", Kind.SHARE),
-    Column("cost_per_user_nanodollars", "Cost per user", Kind.MONEY),
-    Column("median_nanodollars", "Median", Kind.MONEY),
+    Column("cost_per_user_nanodollars", "Cost per user", Kind.MEAN),
+    Column("median_nanodollars", "Median", Kind.MEAN),
 )
 _MONTHS = (
     Column("month", "Month"),
@@ -59,7 +59,7 @@ _MONTHS = (
     Column("users_growth_percent", "Growth", Kind.SHARE),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_growth_percent", "Growth of cost", Kind.SHARE),
-    Column("cost_per_user_nanodollars", "Cost per user", Kind.MONEY),
+    Column("cost_per_user_nanodollars", "Cost per user", Kind.MEAN),
 )
 
 
