@@ -6,8 +6,8 @@ The cost of an environment is, summed over its models,
           x (tokens at their rates / tokens without a prompt cache) x (cost / tokens at their rates)
 
 The factors are put from before to after one by one, in that order; what each step adds is its effect.
-Steps are exact fractions. Four effects are rounded to the nanodollar, and price takes what is left, so
-the effects sum to the change.
+Steps are exact fractions. Four effects are rounded to the nanodollar, and price takes what is left (also
+a cost that no factor explains, such as that of a late correction), so the effects sum to the change.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -56,10 +56,10 @@ class _Factors(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     calls: int
-    paid: Fraction | None
-    tokens: Fraction | None
-    prompt_cache: Fraction | None
-    price: Fraction | None
+    paid: Fraction | None = None
+    tokens: Fraction | None = None
+    prompt_cache: Fraction | None = None
+    price: Fraction | None = None
 
 
 def effects(before: Rows, after: Rows, rates_of: Callable[[Model], Rates]) -> Effects:
@@ -69,15 +69,16 @@ def effects(before: Rows, after: Rows, rates_of: Callable[[Model], Rates]) -> Ef
     change = cost_after - cost_before
     if not calls_before or not calls_after:
         return Effects(volume=change, mix=0, tokens=0, cache=0, price=0)
-    at_volume = Fraction(cost_before * calls_after, calls_before)
-    at_mix = at_tokens = at_cache = Fraction(0)
-    for model, row in after.items():
-        then, now = _factors(before.get(model), row, rates_of(model))
+    known = at_mix = at_tokens = at_cache = Fraction(0)
+    for model in {**before, **after}:
+        then, now = _factors(before.get(model), after.get(model), rates_of(model))
+        known += then.calls * _product(then.paid, then.tokens, then.prompt_cache, then.price)
         at_mix += now.calls * _product(then.paid, then.tokens, then.prompt_cache, then.price)
         at_tokens += now.calls * _product(then.paid, now.tokens, then.prompt_cache, then.price)
         at_cache += now.calls * _product(now.paid, now.tokens, now.prompt_cache, then.price)
+    at_volume = known * Fraction(calls_after, calls_before)
     volume, mix, tokens, cache = map(
-        _rounded, (at_volume - cost_before, at_mix - at_volume, at_tokens - at_mix, at_cache - at_tokens)
+        _rounded, (at_volume - known, at_mix - at_volume, at_tokens - at_mix, at_cache - at_tokens)
     )
     return Effects(
         volume=volume, mix=mix, tokens=tokens, cache=cache, price=change - volume - mix - tokens - cache
@@ -89,16 +90,17 @@ def calls_of(row: SpendRow) -> int:
     return row.calls - row.voided
 
 
-def _factors(before: SpendRow | None, after: SpendRow, rates: Rates) -> tuple[_Factors, _Factors]:
+def _factors(before: SpendRow | None, after: SpendRow | None, rates: Rates) -> tuple[_Factors, _Factors]:
     """The factors of a model in both spans; what one span does not tell is taken from the other."""
     by_call = any(row is not None and _paid(row) and not _weight(row, rates) for row in (before, after))
-    now = _factors_of(after, None if by_call else rates)
-    then = _factors_of(before, None if by_call else rates) if before is not None else now
+    then, now = (_factors_of(row, None if by_call else rates) for row in (before, after))
     return _filled(then, now), _filled(now, then)
 
 
-def _factors_of(row: SpendRow, rates: Rates | None) -> _Factors:
+def _factors_of(row: SpendRow | None, rates: Rates | None) -> _Factors:
     """rates: None weighs each paid call alike, for calls that tell no tokens."""
+    if row is None:
+        return _Factors(calls=0)
     calls, paid = calls_of(row), _paid(row)
     weight = paid if rates is None else _weight(row, rates)
     cached_weight = paid if rates is None else _cached_weight(row, rates)
