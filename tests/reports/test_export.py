@@ -17,6 +17,7 @@ from farthing.reports.calls import call_json
 from farthing.reports.export import FIGURES, Export, ExportDiffers, UnknownEnvironment, check_environment
 from farthing.reports.export_columns import ENTRY_COLUMNS, Kind, flattened
 from farthing.reports.export_window import file_name, window_asked
+from farthing.reports.focus import focus_columns
 from farthing.reports.history import calls_in_order
 from farthing.reports.spans import BadMoment, Span
 from farthing.reports.totals import total_of
@@ -122,6 +123,12 @@ def test_what_a_row_tells(store: Store) -> None:
         "downgraded",
         '["environments.production.downgrade"]',
     )
+
+
+def test_every_column_is_described() -> None:
+    described = (Path(__file__).parents[2] / "docs" / "reports.md").read_text("utf-8")
+    columns = {column.name for column in (*ENTRY_COLUMNS, *focus_columns("1.3"))}
+    assert sorted(name for name in columns if f"`{name}`" not in described) == []
 
 
 # ── what may still change, and what does not add up ─────────────────────────────────────────────
@@ -247,10 +254,7 @@ def test_a_window_names_its_file(given: dict[str, str], name: str) -> None:
 
 def test_the_name_of_a_file_tells_environment_and_that_it_may_change() -> None:
     asked = {"provisional": True, "now_us": NOW_US}
-    assert (
-        file_name(AUGUST, "../prod x", "jsonl", **asked)
-        == "farthing-..-prod-x-2026-08.provisional.jsonl"
-    )
+    assert file_name(AUGUST, "../prod x", "jsonl", **asked) == "farthing-..-prod-x-2026-08.provisional.jsonl"
 
 
 @pytest.mark.parametrize(
