@@ -24,7 +24,7 @@ from tests.running import Heard, RunningGateway
 
 MONTH = "2026-09"
 HOSTILE = "<script>alert(1)</script>|`x`"
-_SPANS = ("since", "until", "month", "week")
+_NOT_ASKED = ("since", "until", "month", "week", "format", "output")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def arguments_of(report: Report) -> dict[str, str]:
     """What the example of a report asks for besides a span, by the names of the API."""
     words = iter(shlex.split(report.example)[3:])
     given = {word.removeprefix("--"): next(words) for word in words if word.startswith("--")}
-    return {name: value for name, value in given.items() if name not in _SPANS}
+    return {name: value for name, value in given.items() if name not in _NOT_ASKED}
 
 
 def asked(gateway: RunningGateway, name: str, /, **query: str) -> Heard:

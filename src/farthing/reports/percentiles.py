@@ -13,9 +13,9 @@ _FEATURE = "label:feature"
 _TITLE = "Cost per call, in percentiles"
 
 COST_COLUMNS = (
-    Column("p50_nanodollars", "P50", Kind.MONEY),
-    Column("p95_nanodollars", "P95", Kind.MONEY),
-    Column("p99_nanodollars", "P99", Kind.MONEY),
+    Column("p50_nanodollars", "P50", Kind.MEAN),
+    Column("p95_nanodollars", "P95", Kind.MEAN),
+    Column("p99_nanodollars", "P99", Kind.MEAN),
     Column("p99_times_p50", "P99 over P50", Kind.TIMES),
 )
 _ENVIRONMENTS = (

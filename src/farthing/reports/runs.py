@@ -16,7 +16,7 @@ _ENVIRONMENTS = (
     Column("environment", "Environment"),
     Column("runs", "Runs", Kind.COUNT),
     *COST_COLUMNS,
-    Column("cost_per_run_nanodollars", "Mean", Kind.MONEY),
+    Column("cost_per_run_nanodollars", "Mean", Kind.MEAN),
     Column("calls_per_run", "Calls per run", Kind.NUMBER),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
 )
@@ -26,7 +26,7 @@ _DEAREST = (
     Column("calls", "Calls", Kind.COUNT),
     Column("refused", "Refused", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
-    Column("cost_per_call_nanodollars", "Cost per call", Kind.MONEY),
+    Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
     Column("cost_percent", "of all runs", Kind.SHARE),
 )
 
