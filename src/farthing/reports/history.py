@@ -1,13 +1,14 @@
 """Read the calls of a ledger in the order in which they were made, however many there are."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from farthing.domain.period import MICROSECONDS, to_microseconds
 from farthing.ledger.entries import Entry
 from farthing.ledger.store import Store
 
 HOUR_US = 3_600 * MICROSECONDS
+DAY_US = 24 * HOUR_US
 PAGE = 1_000
 # One entry may stand for many refusals, so an hour may count more calls than it has entries.
 PARTS_MAX = 360
@@ -23,15 +24,26 @@ def calls_in_order(
     if since_us >= until_us:
         return
     where = {} if environment is None else {"environment": environment}
-    rows = store.spend(by=["hour"], since_us=since_us, until_us=until_us, where=where)
-    for row in sorted(rows, key=lambda row: row.by["hour"] or ""):
-        begins_us = to_microseconds(datetime.fromisoformat(row.by["hour"] or ""))
-        parts = min(1 + (row.calls + row.refused) // PAGE, PARTS_MAX)
-        for part in range(parts):
-            since_part_us = max(begins_us + HOUR_US * part // parts, since_us)
-            until_part_us = min(begins_us + HOUR_US * (part + 1) // parts, until_us)
-            if since_part_us < until_part_us:
-                yield from reversed(_between(store, since_part_us, until_part_us, environment))
+    for day_us, _ in _busy(store, "day", since_us, until_us, where):
+        ends_us = min(day_us + DAY_US, until_us)
+        for hour_us, calls in _busy(store, "hour", max(day_us, since_us), ends_us, where):
+            parts = min(1 + calls // PAGE, PARTS_MAX)
+            for part in range(parts):
+                since_part_us = max(hour_us + HOUR_US * part // parts, since_us)
+                until_part_us = min(hour_us + HOUR_US * (part + 1) // parts, until_us)
+                if since_part_us < until_part_us:
+                    yield from reversed(_between(store, since_part_us, until_part_us, environment))
+
+
+def _busy(
+    store: Store, unit: str, since_us: int, until_us: int, where: Mapping[str, str]
+) -> list[tuple[int, int]]:
+    """When the days or hours with calls begin, and how many calls each has."""
+    rows = store.spend(by=[unit], since_us=since_us, until_us=until_us, where=where)
+    found = [(datetime.fromisoformat(row.by[unit] or ""), row.calls + row.refused) for row in rows]
+    return sorted(
+        (to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC)), calls) for at, calls in found
+    )
 
 
 def count_of_calls(store: Store, since_us: int, until_us: int) -> int:
