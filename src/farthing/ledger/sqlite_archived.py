@@ -50,9 +50,13 @@ _FORGOTTEN = """
         WHERE state = 'forgotten' AND since_us < :until_us AND until_us > :since_us
     )
 """
+# A call leaves before its correction; what is in the file alone of the two is a correction that came late.
 _STILL_HERE = """
-    SELECT call_id, correction, cost_nanodollars FROM entry
-    WHERE call_id IN (SELECT value FROM json_each(?))
+    SELECT call_id, 0, 0 FROM entry
+    WHERE correction = 0 AND call_id IN (SELECT value FROM json_each(:calls))
+    UNION ALL
+    SELECT call_id, 1, cost_nanodollars FROM kept_entry
+    WHERE correction = 1 AND call_id IN (SELECT value FROM json_each(:calls))
 """
 
 
@@ -160,7 +164,7 @@ def _archived_costs(
     asked = {name: wanted[name] for name in ("environment", "feature")}
     files = files_of(connection, partitions)
     archived = parquet.costs_of_calls(files, asked | {"since_us": span[0], "until_us": span[1]})
-    here = connection.execute(_STILL_HERE, (as_json([row[0] for row in archived]),)).fetchall()
+    here = connection.execute(_STILL_HERE, {"calls": as_json([row[0] for row in archived])}).fetchall()
     doubled = {call_id for call_id, correction, _ in here if not correction}
     late = {call_id: cost for call_id, correction, cost in here if correction}
     for call_id, environment, feature, cost in archived:

@@ -205,7 +205,7 @@ _LEAVE = "DELETE FROM entry WHERE entry_id IN (SELECT value FROM json_each(?))"
 def leave(connection: sqlite3.Connection, partition: Partition) -> int:
     """Delete some of the entries that are in a partition; with the last of them the partition is archived.
 
-    Answers how many went; 0 when there were no more.
+    Answers how many went; 0 when it is archived.
     """
     span = {
         "since_us": partition.since_us,
@@ -213,15 +213,18 @@ def leave(connection: sqlite3.Connection, partition: Partition) -> int:
         "through": partition.through_entry_id,
     }
     leavers = connection.execute(_LEAVERS, span | {"limit": LEAVE_TOGETHER}).fetchall()
-    if not leavers:
-        leavers = connection.execute(_LAST_LEAVER, span).fetchall()
-        connection.execute(_ARCHIVED, (partition.number,))
-        if not leavers:
-            return 0
+    if leavers:
+        _delete(connection, partition, leavers)
+        return len(leavers)
+    _delete(connection, partition, connection.execute(_LAST_LEAVER, span).fetchall())
+    connection.execute(_ARCHIVED, (partition.number,))
+    return 0
+
+
+def _delete(connection: sqlite3.Connection, partition: Partition, leavers: Sequence[tuple[int, str]]) -> None:
     prints = sorted({fingerprint(call_id) for _, call_id in leavers})
     connection.executemany(_REMEMBER_CALL, [(one, partition.number) for one in prints])
     connection.execute(_LEAVE, (as_json([entry_id for entry_id, _ in leavers]),))
-    return len(leavers)
 
 
 # ── forgetting ──────────────────────────────────────────────────────────────────────────────────
