@@ -49,6 +49,16 @@ _FOLD_SPEND = _folding("spend_sum", _SPEND_KEY, ", ".join(MEASURE_COLUMNS), ADD_
 _FOLD_LABEL = _folding("label_sum", _LABEL_KEY, ", ".join(MEASURE_COLUMNS), ADD_MEASURES)
 _FOLD_COUNT = _folding("cost_count", _COUNT_KEY, "count", ADD_COUNT)
 
+_FOLD_ALL_CALLS = " ".join(
+    (
+        """INSERT INTO cost_count
+        SELECT :to_grain, :to_period, 'all_calls', environment, '', bucket, sum(count) FROM cost_count
+        WHERE grain = :grain AND period = :period AND of = 'calls' GROUP BY environment, bucket
+        ON CONFLICT (grain, period, of, environment, feature, bucket)""",
+        ADD_COUNT,
+    )
+)
+
 _FOLDED = "SELECT until_hour FROM folded"
 _NEXT_HOUR = "SELECT min(period) FROM spend_sum WHERE grain = 0 AND period >= ?"
 _DAYS = "SELECT DISTINCT period FROM cost_count WHERE grain = 1 AND period >= ? AND period < ?"
@@ -74,6 +84,7 @@ def fold(connection: sqlite3.Connection, folded: int, *, newest_hour: int, hours
     days = connection.execute(_DAYS, (folded // DAY_HOURS, until_hour // DAY_HOURS)).fetchall()
     for (day,) in days:
         _fold_part(connection, _FOLD_COUNT, Part(Grain.DAY, day), Grain.MONTH)
+        _fold_part(connection, _FOLD_ALL_CALLS, Part(Grain.DAY, day), Grain.MONTH)
     connection.execute("UPDATE folded SET until_hour = ?", (until_hour,))
 
 

@@ -14,9 +14,11 @@ FEATURE = "feature"
 PAIR = ("user_id", "tier")
 PAIR_NAME = "+".join(PAIR)
 
-# Which histogram a bucket belongs to.
+# Which histogram a bucket belongs to. That of all calls of an environment, whatever their feature, is kept
+# by months only, beside that of each feature.
 CALLS = "calls"
 RUNS = "runs"
+ALL_CALLS = "all_calls"
 
 
 class Measures(NamedTuple):

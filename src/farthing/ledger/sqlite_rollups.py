@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from farthing.ledger.cost_buckets import cost_bucket
 from farthing.ledger.folding import ADD_COUNT, ADD_MEASURES, MEASURE_COLUMNS, fold, folded_until
 from farthing.ledger.grains import DAY_HOURS, DAY_US, Grain, Part
-from farthing.ledger.rollups import RUNS, BucketKey, Rollups, RunKey
+from farthing.ledger.rollups import ALL_CALLS, CALLS, RUNS, BucketKey, Rollups, RunKey
 
 _Key = TypeVar("_Key", bound=tuple[int | str, ...])
 _Figures = TypeVar("_Figures", bound=tuple[int, ...])
@@ -117,11 +117,14 @@ def _in_every_grain(sums: Mapping[_Key, _Figures], folded: int) -> Iterator[tupl
 
 
 def _counts_in_every_grain(counts: Mapping[BucketKey, int], folded: int) -> Iterator[tuple[object, ...]]:
-    for (day, *rest), count in counts.items():
-        part = Part(Grain.DAY, day)
-        yield (*part, *rest, count)
-        if day < folded // DAY_HOURS:
-            yield (Grain.MONTH, part.number(Grain.MONTH), *rest, count)
+    for key, count in counts.items():
+        part = Part(Grain.DAY, key.day)
+        yield (Grain.DAY, *key, count)
+        if key.day < folded // DAY_HOURS:
+            month = key._replace(day=part.number(Grain.MONTH))
+            yield (Grain.MONTH, *month, count)
+            if key.of == CALLS:
+                yield (Grain.MONTH, *month._replace(of=ALL_CALLS, feature=""), count)
 
 
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────

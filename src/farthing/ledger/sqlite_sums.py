@@ -1,7 +1,7 @@
 """What reports ask of the roll-ups of a SQLite ledger: spend, costs, reasons, activity, prompts."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -30,7 +30,7 @@ from farthing.ledger.report_store import (
     ReasonRow,
     RunSums,
 )
-from farthing.ledger.rollups import CALLS, RUNS
+from farthing.ledger.rollups import ALL_CALLS, CALLS, RUNS
 from farthing.ledger.slices import (
     PEOPLE_BY,
     REASONS_BY,
@@ -48,9 +48,10 @@ _END_OF_TIME_US = 2**62
 
 _encode = msgspec.json.Encoder().encode
 
-# The hours, days and months that are summed, each with the one that it is shown as.
+# The hours, days and months that are summed, each with what goes with it: the one that it is shown as, or
+# the histogram that is read of it.
 _PARTS = """
-    WITH part(of_grain, of_period, shown) AS MATERIALIZED (
+    WITH part(of_grain, of_period, told) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(:parts)
     )
@@ -63,7 +64,7 @@ _SUMS = ", ".join(["sum(" + name + ")" for name in MEASURE_COLUMNS])
 _SPEND = " ".join(
     (
         _PARTS,
-        """SELECT shown, iif(:by_environment, environment, NULL),
+        """SELECT told, iif(:by_environment, environment, NULL),
         iif(:by_group, "group", NULL), iif(:by_key, key, NULL), iif(:by_developer, developer, NULL),
         iif(:by_provider, provider, NULL), iif(:by_model, model, NULL),
         iif(:by_model_asked, model_asked, NULL),""",
@@ -93,13 +94,13 @@ _SPEND_BY_RUN = " ".join(
 _SPEND_BY_LABEL = " ".join(
     (
         _PARTS,
-        """SELECT shown, iif(:by_environment, environment, NULL),
+        """SELECT told, iif(:by_environment, environment, NULL),
         iif(:by_value, value, NULL), iif(:by_second, second, NULL),""",
         _SUMS,
         """FROM part CROSS JOIN label_sum ON grain = of_grain AND period = of_period AND name = :name
         WHERE (second <> '') = :is_pair
           AND (:environment IS NULL OR environment = :environment)
-          AND (:value IS NULL OR value = :value)
+          AND value BETWEEN coalesce(:value, '') AND coalesce(:value, x'')  -- no text is beyond a blob
           AND (:second IS NULL OR second = :second)
         GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4""",
     )
@@ -128,7 +129,8 @@ def spend(
         first, end = _kept_hours(connection, since_us, until_us)
         coarsest = Grain.MONTH if asked.grain is None else asked.grain
         parts = hour_parts(first, end, folded=folded_until(connection), coarsest=coarsest)
-        values["parts"] = _as_json(parts, asked.grain)
+        grain = asked.grain
+        values["parts"] = _as_json(parts, lambda part: None if grain is None else part.number(grain))
     for dimension in asked.dimensions:
         values["by_" + dimension] = dimension in asked.by
         values[dimension] = asked.where.get(dimension)
@@ -152,16 +154,14 @@ def _kept_hours(
     return max(since, first), min(until, last + 1)
 
 
-def _as_json(parts: Iterable[Part], grain: Grain | None) -> str:
-    return _encode([
-        (part.grain, part.period, None if grain is None else part.number(grain)) for part in parts
-    ]).decode()  # fmt: skip
+def _as_json(parts: Iterable[Part], told: Callable[[Part], int | str | None]) -> str:
+    return _encode([(part.grain, part.period, told(part)) for part in parts]).decode()
 
 
 # ── histograms of cost ──────────────────────────────────────────────────────────────────────────
 
-_FROM_COUNTS = "FROM part CROSS JOIN cost_count ON grain = of_grain AND period = of_period AND of = :of"
-_COUNTED = " ".join((_PARTS, "SELECT coalesce(sum(count), 0)", _FROM_COUNTS))
+_FROM_COUNTS = "FROM part CROSS JOIN cost_count ON grain = of_grain AND period = of_period AND of = told"
+_COUNTED = " ".join((_PARTS, "SELECT count", _FROM_COUNTS))
 _BUCKETS = " ".join(
     (
         _PARTS,
@@ -203,21 +203,22 @@ def cost_counts(
 ) -> CostCounts:
     """Count calls or runs by what they cost: one by one while they are few, else by buckets."""
     columns = counted_by(of, by, where)
+    days = list(_kept_days(connection, since_us, until_us))
     values: dict[str, object] = {
         "since_us": since_us or 0,
         "until_us": _END_OF_TIME_US if until_us is None else until_us,
-        "of": of,
-        "parts": _as_json(_kept_days(connection, since_us, until_us), None),
         "feature": None,
         "by_feature": False,
     }
     for name, column in columns.items():
         values["by_" + column] = name in by
         values[column] = where.get(name)
-    exact = connection.execute(_COUNTED, values).fetchone()[0] <= EXACT_MAX
     span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
     rows: Iterable[SqlRow]
+    exact = _are_few(connection, _histograms(of, days, by_feature=False))
     if not exact or (of == CALLS and any_forgotten(connection, *span)):
+        by_feature = bool(values["by_feature"]) or values["feature"] is not None
+        values["parts"] = _histograms(of, days, by_feature=by_feature)
         exact, rows = False, connection.execute(_BUCKETS, values)
     elif of == CALLS:
         found = connection.execute(_COSTS_OF_CALLS, values)
@@ -225,6 +226,22 @@ def cost_counts(
     else:
         rows = connection.execute(_COSTS_OF_RUNS, values)
     return CostCounts(exact=exact, rows=[_cost_count(by, columns, exact, row) for row in rows])
+
+
+def _histograms(of: str, days: Iterable[Part], *, by_feature: bool) -> str:
+    """Which histogram to read of each part; months have one of all calls, whatever their feature."""
+    of_month = ALL_CALLS if of == CALLS and not by_feature else of
+    return _as_json(days, lambda part: of_month if part.grain is Grain.MONTH else of)
+
+
+def _are_few(connection: sqlite3.Connection, parts: str) -> bool:
+    """Whether so few are counted that each can be looked at; counting ends where they are not."""
+    counted = 0
+    for (count,) in connection.execute(_COUNTED, {"parts": parts}):
+        counted += count
+        if counted > EXACT_MAX:
+            return False
+    return True
 
 
 def _cost_count(by: Sequence[str], columns: Mapping[str, str], exact: bool, row: SqlRow) -> CostCount:

@@ -156,7 +156,10 @@ _CHECKS = (
         "cost_count",
         ("period", *_COUNT),
         """(SELECT month_of_day(period) AS period, of, environment, feature, bucket, count
-            FROM cost_count WHERE grain = 1 AND period < (SELECT until_hour / 24 FROM folded))""",
+            FROM cost_count WHERE grain = 1 AND period < (SELECT until_hour / 24 FROM folded)
+            UNION ALL
+            SELECT month_of_day(period), 'all_calls', environment, '', bucket, count FROM cost_count
+            WHERE grain = 1 AND period < (SELECT until_hour / 24 FROM folded) AND of = 'calls')""",
         figures=("count",),
         rows="WHERE grain = 2",
     ),
