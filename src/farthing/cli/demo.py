@@ -113,10 +113,12 @@ def _split(entries: int) -> "Split":
 
 
 def _fill(store: "Store", policy: "Policy", entries: int) -> None:
+    from farthing.config.definitions import check_definitions
     from farthing.scenarios.paying import paid_by
     from farthing.scenarios.writing import write
     from farthing.scenarios.year import Year
 
+    check_definitions(policy, store)
     month = Year(entries, ends_at_us=time.time_ns() // 1_000, days=_DAYS)
     with progress_of("calls", entries) as progress:
         write(paid_by(month.rows(), policy), store, name=_MARK, progress=progress)
