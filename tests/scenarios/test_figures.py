@@ -159,6 +159,19 @@ def test_g3_engineer_b_the_model_the_saving_and_the_line_that_brings_it(written:
     assert "downgrade: {gpt-4o: gpt-4o-mini}" in flag["fix"]
 
 
+def test_g3_the_weekly_sheet_says_the_same(written: Written) -> None:
+    week = Span(WEEK_STARTS_AT_US, WEEK_STARTS_AT_US + 7 * DAY_US)
+    document = told(written("G3", g3), "weekly", week)
+
+    (row,) = document["tables"]["avoidable"]["rows"]
+    assert (row["developer"], row["model"], row["avoidable_nanodollars"]) == (
+        "engineer-b", "gpt-4o", 18_002_880_000,
+    )  # fmt: skip
+    (flag,) = document["flags"]
+    assert "engineer-b" in flag["text"] and "$18.00 avoidable" in flag["text"]
+    assert "downgrade: {gpt-4o: gpt-4o-mini}" in flag["fix"]
+
+
 @pytest.mark.parametrize(("vector", "dollars"), [("low", 3_990), ("high", 16_800)])
 def test_g12_a_team_for_21_days(vector: str, dollars: int) -> None:
     store = MemoryStore()

@@ -26,7 +26,7 @@ _ASSUMED = 20
 class Year:
     """Calls up to a moment, alike for the same numbers; rows come in order of time.
 
-    outcomes: what runs of production achieved, some of them; complete once all rows were taken.
+    outcomes: what some runs of production and of experiments achieved; complete once all rows were taken.
     """
 
     def __init__(self, entries: int, *, ends_at_us: int, days: int = DAYS_A_YEAR, seed: int = 1) -> None:
@@ -69,22 +69,29 @@ class Year:
             yield after * self._entries // bounds[-1] - before * self._entries // bounds[-1]
 
     def _end(self, run: Run, at_us: int, random: Callable[[], float]) -> None:
-        """One run of production in fifty has achieved something."""
-        if run.environment != "production" or random() >= 0.02 or len(self.outcomes) >= _OUTCOMES_MAX:
+        """Achieve something with one run of production in fifty; tell how one experiment in ten went."""
+        if len(self.outcomes) >= _OUTCOMES_MAX:
             return
-        self.outcomes.append(
-            RecordedOutcome(
-                outcome_id=f"conversion-{run.run}",
-                at_us=at_us,
-                environment=run.environment,
-                name="conversion",
-                value=Decimal(500 + int(random() * 19_500)) / 100,
-                labels=run.labels,
-                run=run.run,
-                group=run.group,
-                key=run.key,
-            )
-        )
+        if run.environment == "production" and random() < 0.02:
+            cents = 500 + int(random() * 19_500)
+            self.outcomes.append(_outcome(run, at_us, "conversion", Decimal(cents) / 100))
+        elif "experiment" in run.labels and random() < 0.1:
+            self.outcomes.append(_outcome(run, at_us, "better", random() < 0.6))
+
+
+def _outcome(run: Run, at_us: int, name: str, value: Decimal | bool) -> RecordedOutcome:
+    return RecordedOutcome(
+        outcome_id=f"{name}-{run.run}",
+        at_us=at_us,
+        environment=run.environment,
+        name=name,
+        value=value,
+        labels=run.labels,
+        run=run.run,
+        group=run.group,
+        key=run.key,
+        developer=run.developer,
+    )
 
 
 def _moments(hour: int, calls: int, random: Callable[[], float]) -> Iterator[int]:

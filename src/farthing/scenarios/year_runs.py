@@ -21,6 +21,8 @@ DEVELOPERS = (
 FEATURES = (
     "search", "chat", "summary", "agents", "translation", "moderation", "recommendation", "extraction",
 )  # fmt: skip
+WORKFLOWS = ("answer-ticket", "plan-trip", "write-offer")
+EXPERIMENTS = ("shorter-prompt", "fewer-examples", "two-steps", "smaller-context", "json-answers")
 USERS = 2_000
 
 # How much of the calls each environment makes, while people work and while they do not.
@@ -91,12 +93,15 @@ class Runs:
         team = TEAMS[len(feature) % len(TEAMS)]
         model = self._model(progress)
         limited = self._random() < 0.85
+        labels = {"feature": feature, "user_id": f"user-{user:04}", "tier": tier_of(user)}
+        if feature == "agents":
+            labels["workflow"] = WORKFLOWS[user % len(WORKFLOWS)]
         return Run(
             environment="production",
             key=f"{team}-app",
             developer=None,
             group=f"{team}-prod",
-            labels={"feature": feature, "user_id": f"user-{user:04}", "tier": tier_of(user)},
+            labels=labels,
             run=run,
             samples=samples_of(model, model, 1_500, 150, cached_percent=30),
             cached_percent=int(25 + 15 * progress),
@@ -112,12 +117,15 @@ class Runs:
         # As the year goes on, more of what is asked for is served by a cheaper model.
         served = _CHEAPER.get(asked, asked) if self._random() < 0.3 + 0.4 * progress else asked
         again = self._random() < 0.15
+        labels = {"feature": feature, "branch": f"{feature}-{hour // 168 % 50}"}
+        if self._random() < 0.3:
+            labels["experiment"] = self._one_of(EXPERIMENTS)
         return Run(
             environment="development",
             key=developer,
             developer=developer,
             group=f"{team}-dev",
-            labels={"feature": feature, "branch": f"{feature}-{hour // 168 % 50}"},
+            labels=labels,
             run=run,
             samples=samples_of(asked, served, 1_200, 450),
             cached_percent=15,
