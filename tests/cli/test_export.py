@@ -74,6 +74,18 @@ def test_the_monthly_export_of_production_gets_its_name_and_is_left_alone_when_i
 
 
 @pytest.mark.usefixtures("october")
+def test_other_prices_and_another_policy_do_not_change_what_was(farthing: CommandLine, company: Path) -> None:
+    """R148: cost, price version, policy digest and decision are those of the call, and stay."""
+    arguments = ("--month", "2024-10", "--output", "x.csv")
+    summary(farthing, *arguments)
+
+    with (company / "farthing.yaml").open("a", encoding="utf-8") as policy:
+        policy.write("\nprices: {gpt-4o-mini: {input: 999.00, output: 999.00}}\n")
+
+    assert summary(farthing, *arguments)["outcome"] == "unchanged"
+
+
+@pytest.mark.usefixtures("october")
 def test_the_weekly_export_of_development_has_experiments_and_prompts(
     farthing: CommandLine, folder: Path
 ) -> None:

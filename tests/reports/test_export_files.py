@@ -13,14 +13,17 @@ import pytest
 
 from farthing.domain.money import decimal_text
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.sqlite import SqliteStore
 from farthing.ledger.store import Store
 from farthing.reports.calls import call_json
+from farthing.reports.export import Forgotten
 from farthing.reports.export_columns import ENTRY_COLUMNS, Cell, ExportColumn, Kind, entry_cells
 from farthing.reports.export_parquet import NoParquet, write_parquet
 from farthing.reports.export_text import CsvText
 from farthing.reports.export_writing import Encoding, FileDiffers, Layout, Writing, beside, put, sha256_of
 from farthing.reports.history import calls_in_order
-from tests.reports.exporting import AUGUST, CALLS_OF_AUGUST, an_export, every_kind, fill, rows_of
+from farthing.reports.spans import month_of
+from tests.reports.exporting import AUGUST, CALLS_OF_AUGUST, NOW_US, an_export, every_kind, fill, rows_of
 
 LAYOUTS = [
     Layout(encoding=Encoding.CSV),
@@ -208,6 +211,35 @@ def test_a_file_is_there_whole_or_not_at_all_and_is_not_written_over_unasked(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["calls.csv"]
     assert file.read_text() == "two"
     assert len(sha256_of(file)) == 64
+
+
+# ── months that were archived ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS[:2], LAYOUTS[3]], ids=lambda layout: layout.ending)
+def test_an_archived_month_is_exported_as_it_was(layout: Layout, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    fill(store, every_kind())
+    before = written(store, layout, tmp_path / "before")
+
+    moved = store.archive(tmp_path / "archive", until_us=AUGUST.until_us, at_us=NOW_US, by="ana")
+
+    assert sum(partition.entries for partition in moved) > len(CALLS_OF_AUGUST)
+    assert written(store, layout, tmp_path / "after") == before
+    store.close()
+
+
+def test_a_month_whose_entries_were_deleted_on_purpose_says_so(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ledger.db")
+    fill(store, every_kind())
+    store.archive(tmp_path / "archive", until_us=AUGUST.until_us, at_us=NOW_US, by="ana")
+    store.forget_partitions(until_us=AUGUST.until_us, at_us=NOW_US, by="ana", reason="two years are over")
+
+    with pytest.raises(Forgotten, match=r"of 2026-08 were deleted by ana \(two years are over\)"):
+        an_export(store)
+    september = month_of("2026-09", NOW_US)
+    assert [row[0] for row in rows_of(an_export(store, september))] == ["after"]
+    store.close()
 
 
 def test_every_row_has_a_cell_for_every_column(store: Store) -> None:

@@ -163,7 +163,7 @@ def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
 @contextmanager
 def _told(environment: str | None) -> Iterator[None]:
     """Say what can go wrong: what is missing, what differs, what is there already."""
-    from farthing.reports.export import ExportDiffers, UnknownEnvironment
+    from farthing.reports.export import ExportDiffers, Forgotten, UnknownEnvironment
     from farthing.reports.export_parquet import NoParquet
     from farthing.reports.export_writing import FileDiffers
 
@@ -172,6 +172,9 @@ def _told(environment: str | None) -> Iterator[None]:
     except UnknownEnvironment as error:
         meant = did_you_mean(environment or "", error.known)
         raise CommandError(str(error), fix=meant or "see  farthing spend --by environment") from error
+    except Forgotten as error:
+        fix = "farthing report environments has the sums; exports made before have the rows"
+        raise CommandError(str(error), fix=fix, exit_code=ANSWER_IS_NO) from error
     except NoParquet as error:
         raise CommandError(
             str(error), fix="pip install 'farthing[parquet]', or choose --format csv"

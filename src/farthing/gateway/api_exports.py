@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from farthing.config.build import Running
 from farthing.gateway.api_asking import Viewer
-from farthing.reports.export import Export, UnknownEnvironment, check_environment
+from farthing.reports.export import Export, Forgotten, UnknownEnvironment, check_environment
 from farthing.reports.export_parquet import NoParquet
 from farthing.reports.export_window import file_name, window_asked
 from farthing.reports.export_writing import MEDIA_TYPES, Encoding, Layout, Writing
@@ -52,7 +52,7 @@ def add_exports(app: FastAPI, running: Running) -> None:
                 account=running.policy.organization,
             )
             writing = Writing(export, layout)
-        except (BadMoment, UnknownEnvironment, NoParquet) as error:
+        except (BadMoment, UnknownEnvironment, NoParquet, Forgotten) as error:
             raise HTTPException(400, str(error)) from error
         name = file_name(window, environment, layout.ending, provisional=export.provisional, now_us=now_us)
         return StreamingResponse(

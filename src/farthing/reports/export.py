@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from farthing.domain.usage import Usage
+from farthing.ledger.archiving import PartitionState
 from farthing.ledger.entries import Entry, Outcome
 from farthing.ledger.slices import SpendRow
 from farthing.reports.history import calls_in_order
@@ -47,6 +48,10 @@ def check_environment(environment: str | None, store: "Store", declared: Contain
         raise UnknownEnvironment(environment, known)
 
 
+class Forgotten(ValueError):
+    """The entries of the window were deleted on purpose; only their sums are left, and no rows."""
+
+
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
     """How an export ended: its entries and their sums, and whether they may still change.
 
@@ -62,12 +67,13 @@ class Export:
     """One pass over the entries of a window, oldest first.
 
     environment: only this one. passing: sees each entry on its way, to show how far it has come.
-    Whether it is provisional is found out before the first entry is read.
+    Whether it is provisional is found out before the first entry is read. Raises Forgotten.
     """
 
     def __init__(self, store: "Store", window: Span, *, environment: str | None, now_us: int) -> None:
         self._store = store
         self.passing: Passing = iter
+        self._check_kept(window)
         self.window = window
         self.environment = environment
         self.provisional = window.until_us > now_us or self._has_open_calls()
@@ -101,6 +107,15 @@ class Export:
         if differences and expected == self.expected:
             raise ExportDiffers("the rows do not sum to the ledger: " + "; ".join(differences))
         return Exported(entries=self._entries, sums=found, provisional=self.provisional)
+
+    def _check_kept(self, window: Span) -> None:
+        for partition in self._store.partitions():
+            inside = partition.since_us < window.until_us and window.since_us < partition.until_us
+            if inside and partition.state is PartitionState.FORGOTTEN:
+                raise Forgotten(
+                    f"the entries of {partition.month} were deleted by {partition.forgotten_by} "
+                    f"({partition.forgotten_reason}); their sums are left, so reports can tell them"
+                )
 
     def _has_open_calls(self) -> bool:
         return any(
