@@ -18,7 +18,7 @@ _EACH = (
     Column("calls", "Calls", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_percent", "of cost", Kind.SHARE),
-    Column("cost_per_call_nanodollars", "Cost per call", Kind.MONEY),
+    Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
     Column("cached", "Cache hits", Kind.COUNT),
 )
 _MEANS = (
@@ -27,7 +27,7 @@ _MEANS = (
     Column("calls", "Calls", Kind.COUNT),
     Column("calls_per_deployment", "Calls each", Kind.NUMBER),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
-    Column("cost_per_deployment_nanodollars", "Cost each", Kind.MONEY),
+    Column("cost_per_deployment_nanodollars", "Cost each", Kind.MEAN),
     Column("dearest_nanodollars", "Dearest", Kind.MONEY),
 )
 
@@ -46,8 +46,10 @@ def report(asked: Question) -> Sheet:
     named = [row for row in rows if row.by[NAME] is not None and row.calls]
     if not named:
         return nothing_yet("deployments", title, asked, _WAY_ON)
-    whole = total_of(rows)
-    tables = (_means(named), _each(dearest([row for row in rows if row.calls]), whole, asked.top))
+    # Where nothing names its rollout, as in development, there is none to tell of.
+    where = {row.by["environment"] for row in named}
+    told = dearest([row for row in rows if row.calls and row.by["environment"] in where])
+    tables = (_means(named), _each(told, total_of(told), asked.top))
     return Sheet(name="deployments", title=title, span=span, provisional=asked.is_provisional, tables=tables)
 
 

@@ -24,8 +24,8 @@ _SPLIT = (
 )
 _CALLS = (
     Column("environment", "Environment"),
-    Column("cost_per_call_nanodollars", "Cost per call", Kind.MONEY),
-    Column("cost_per_paid_call_nanodollars", "without cache hits", Kind.MONEY),
+    Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
+    Column("cost_per_paid_call_nanodollars", "without cache hits", Kind.MEAN),
     Column("times_production", "times production's", Kind.TIMES),
     Column("cached", "Cache hits", Kind.COUNT),
     Column("cache_hit_percent", "Hit rate", Kind.SHARE),

@@ -36,7 +36,7 @@ _DRIVERS = (
     Column("input_tokens_per_paid_call", "Input tokens a paid call", Kind.NUMBER),
     Column("output_tokens_per_paid_call", "Output tokens", Kind.NUMBER),
     Column("prompt_cached_percent", "Prompt cached", Kind.SHARE),
-    Column("cost_per_call_nanodollars", "Cost per call", Kind.MONEY),
+    Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
 )
 _MODELS = (
     Column("environment", "Environment"),

@@ -25,8 +25,8 @@ _FIGURES = (
     Column("false", "False", Kind.COUNT),
     Column("total", "Sum of values"),
     Column("cost_nanodollars", "Cost of the calls", Kind.MONEY),
-    Column("cost_per_outcome_nanodollars", "per outcome", Kind.MONEY),
-    Column("cost_per_true_nanodollars", "per true one", Kind.MONEY),
+    Column("cost_per_outcome_nanodollars", "per outcome", Kind.MEAN),
+    Column("cost_per_true_nanodollars", "per true one", Kind.MEAN),
 )
 
 

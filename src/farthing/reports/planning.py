@@ -26,7 +26,7 @@ _PARTS = (
     Column("calls", "Calls", Kind.COUNT),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_percent", "of cost", Kind.SHARE),
-    Column("cost_per_call_nanodollars", "Cost per call", Kind.MONEY),
+    Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
 )
 
 

@@ -30,7 +30,7 @@ _PEOPLE = (
     Column("calls", "Calls", Kind.COUNT),
     Column("calls_per_session", "Calls each", Kind.NUMBER),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
-    Column("cost_per_session_nanodollars", "Cost each", Kind.MONEY),
+    Column("cost_per_session_nanodollars", "Cost each", Kind.MEAN),
     Column("longest_seconds", "Longest", Kind.DURATION),
 )
 
