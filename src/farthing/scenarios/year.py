@@ -73,8 +73,8 @@ class Year:
         if len(self.outcomes) >= _OUTCOMES_MAX:
             return
         if run.environment == "production" and random() < 0.02:
-            cents = 500 + int(random() * 19_500)
-            self.outcomes.append(_outcome(run, at_us, "conversion", Decimal(cents) / 100))
+            value = Decimal(500 + int(random() * 19_500)) / 100
+            self.outcomes.append(_outcome(run, at_us, "conversion", value))
         elif "experiment" in run.labels and random() < 0.1:
             self.outcomes.append(_outcome(run, at_us, "better", random() < 0.6))
 
