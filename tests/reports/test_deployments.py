@@ -69,3 +69,15 @@ def test_without_the_label_the_report_says_how_to_send_it() -> None:
         sheet = report(asking(a_ledger(rows)))
         assert sheet.tables == ()
         assert 'X-Metering-Tags: {"deployment"' in sheet.notes[0]
+
+
+def test_environments_that_name_no_rollout_are_left_out() -> None:
+    rows = [*rollout("v1", 2), *rollout(None, 30, "development")]
+    sheet = report(asking(a_ledger(rows)))
+    assert {row["environment"] for row in rows_of(sheet, "each")} == {"staging"}
+
+
+def test_what_is_told_together_has_no_bar() -> None:
+    rows = [row for number in range(1, 8) for row in rollout(f"v{number}", number)]
+    table = report(asking(a_ledger(rows), top=1)).table("each")
+    assert [bool(bar) for bar in table.bar_values()] == [True, False]

@@ -34,7 +34,6 @@ def test_alice_has_used_up_her_150_dollars_and_the_others_have_not() -> None:
         "limit_used_percent": 1,
         "remaining_nanodollars": 0,
         "refused_at_limit": 1,
-        "clamped": 0,
     }
     assert rows["bob"]["remaining_nanodollars"] == 142 * DOLLAR
     (flag,) = sheet.flags

@@ -14,6 +14,7 @@ from farthing.policy.price_list import Prices
 from farthing.policy.rules import AtLimit, Environment, Otherwise, Policy
 from farthing.prices.book import load_book
 from farthing.reports.models import HABIT_PERCENT, report
+from farthing.reports.sheet import Level
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, WEEK_STARTS_AT_US
 from farthing.scenarios.rows import Row
@@ -210,3 +211,17 @@ def test_hits_refusals_and_calls_that_cost_nothing_are_no_reason_to_complain() -
     assert [table.name for table in sheet.tables] == ["use"]
     assert total_of(sheet, "use")["calls"] == 2
     assert sheet.flags == ()
+
+
+def test_one_line_mends_all_premium_models_of_an_environment() -> None:
+    """A second line would take the place of the first."""
+    rows = [
+        a_call_of("5.00", developer="alice"),
+        a_call_of("0.50", developer="bob", model="claude-sonnet-4-5", provider="anthropic"),
+        a_call_of("0.01", developer="bob", model="gpt-4.1-mini"),
+    ]
+    alice, bob = report(asking(a_ledger(rows))).flags
+    assert alice.fix == bob.fix
+    assert "allow: [gpt-4o-mini, claude-haiku-4-5, gpt-4.1-mini], otherwise: downgrade" in alice.fix
+    assert "downgrade: {gpt-4o: gpt-4o-mini, claude-sonnet-4-5: claude-haiku-4-5}" in alice.fix
+    assert (alice.level, bob.level) == (Level.WARNING, Level.NOTE)  # less than a dollar is a note

@@ -58,7 +58,6 @@ def test_each_team_has_its_iterations_cheap_calls_and_kept_answers() -> None:
         "cached": 1,
         "avoided_nanodollars": 7,
         "refused_at_limit": 2,
-        "clamped": 0,
     }
     assert agents["low_cost_percent"] == 0
 

@@ -45,7 +45,8 @@ def test_answers_twice_as_long_as_in_production_are_pointed_at(development: int,
     assert (flag is not None) is flagged
     if flag is not None:
         assert flag.text == (
-            "Answers for chatbot are 2.0 times as long in development (300 tokens) as in production (150)."
+            "Answers in development are 2.0 times as long as in production for chatbot: "
+            "300 tokens against 150."
         )
         assert flag.fix.endswith("environments: {development: {output_bound: 300}}")
 

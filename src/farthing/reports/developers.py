@@ -37,9 +37,8 @@ _COLUMNS = (
     Column("limit_used_percent", "used", Kind.SHARE),
     Column("remaining_nanodollars", "Remaining", Kind.MONEY),
     Column("refused_at_limit", "Refused at a limit", Kind.COUNT),
-    Column("clamped", "Clamped", Kind.COUNT),
 )
-_SUMMED = ("calls", "cost_nanodollars", "refused_at_limit", "clamped")
+_SUMMED = ("calls", "cost_nanodollars", "refused_at_limit")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +93,6 @@ def report(asked: Question) -> Sheet:
             whole.cost_nanodollars,
             *[None] * 5,
             sum(refused.get(row.by[DEVELOPER], 0) for row in named),
-            whole.clamped,
         ),
         chart="cost_nanodollars",
     )
@@ -194,7 +192,6 @@ def _row(row: SpendRow, whole: SpendRow, personal: Personal, refused: Mapping[st
         Fraction(account.spent_nanodollars, limit) if limit > 0 else None,
         account.remaining_nanodollars,
         refused.get(developer, 0),
-        row.clamped,
     )
 
 

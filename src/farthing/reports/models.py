@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import msgspec
 
+from farthing.domain.money import NANODOLLARS_PER_DOLLAR
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
 from farthing.reports.cheaper import CheaperModels, cheaper_models
@@ -21,6 +22,8 @@ NAMED_MAX = 5
 # More than so much of all calls on one premium model is a habit and no choice.
 HABIT_PERCENT = 90
 PREMIUM = "premium"
+# Less than a dollar is worth a note.
+WORTH_IT_NANODOLLARS = NANODOLLARS_PER_DOLLAR
 
 _USE = (
     Column("period", "Week"),
@@ -239,14 +242,14 @@ def flags_of_people(avoidable: Sequence[Use], uses: Sequence[Use], asked: Questi
         who = "Calls without a developer" if use.developer == NONE else use.developer
         yield Flag(
             name="premium_in_development",
-            level=Level.WARNING,
+            level=Level.WARNING if use.avoidable_nanodollars >= WORTH_IT_NANODOLLARS else Level.NOTE,
             text=(
                 f"{who} spent {rounded_dollars(use.cost_nanodollars)} on {use.model} in {use.environment} "
                 f"({use.calls:,} calls); the same tokens cost "
                 f"{rounded_dollars(use.cost_nanodollars - use.avoidable_nanodollars)} on {use.cheaper}: "
                 f"{rounded_dollars(use.avoidable_nanodollars)} avoidable."
             ),
-            fix=_line(use, uses, asked),
+            fix=_line(use.environment, uses, asked),
         )
 
 
@@ -264,7 +267,7 @@ def flags_of_habits(uses: Iterable[Use], asked: Question) -> Iterator[Flag]:
 
 
 def _habit(use: Use, calls: int, inside: Sequence[Use], asked: Question) -> Flag:
-    fix = _line(use, inside, asked)
+    fix = _line(use.environment, inside, asked)
     if use.environment == PRODUCTION:
         fix = (
             f"ask for {use.cheaper} where the task is simple; "
@@ -282,15 +285,15 @@ def _habit(use: Use, calls: int, inside: Sequence[Use], asked: Question) -> Flag
     )
 
 
-def _line(use: Use, uses: Iterable[Use], asked: Question) -> str:
-    others = [one.model for one in uses if one.environment == use.environment and one.cheaper is None]
-    return line_that_downgrades(
-        use.environment,
-        use.model,
-        use.cheaper or "",
-        policy=asked.policy,
-        others=sorted(set(others) - {NONE}),
+def _line(environment: str, uses: Iterable[Use], asked: Question) -> str:
+    """The line for all premium models of an environment together."""
+    inside = sorted(
+        (use for use in uses if use.environment == environment and use.model != NONE),
+        key=lambda use: (-use.avoidable_nanodollars, use.model),
     )
+    downgrades = {use.model: use.cheaper for use in inside if use.cheaper is not None}
+    others = sorted({use.model for use in inside} - {*downgrades})
+    return line_that_downgrades(environment, downgrades, policy=asked.policy, others=others)
 
 
 def _notes(uses: Iterable[Use], avoidable: Sequence[Use]) -> Iterator[str]:

@@ -6,11 +6,12 @@ from typing import TypeVar
 import msgspec
 
 from farthing.ledger.slices import SpendRow
-from farthing.reports.sheet import Column, Value
+from farthing.reports.sheet import OTHERS, Column, Value
 from farthing.reports.totals import total_of
 
+__all__ = ["NONE", "OTHERS", "Cells", "dearest", "others_of", "together", "top_of", "top_spend"]
+
 NONE = "(none)"
-OTHERS = "(others)"
 
 _Row = TypeVar("_Row")
 Cells = tuple[Value, ...]

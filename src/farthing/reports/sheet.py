@@ -8,6 +8,9 @@ import msgspec
 
 from farthing.reports.spans import Span
 
+# Begins the row of a ranking that holds what is not shown one by one.
+OTHERS = "(others)"
+
 # A figure stays exact until it is shown; None is a cell without one.
 Value = str | int | Fraction | None
 
@@ -66,16 +69,25 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     footer: tuple[Value, ...] | None = None
     chart: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse two columns that a reader, or a program, could not tell apart."""
+        for told in ([one.heading for one in self.columns], [one.name for one in self.columns]):
+            if len(set(told)) < len(told):
+                raise ValueError(f"the table {self.name} has two columns of one name: {told}")
+
     def named_rows(self) -> list[dict[str, Value]]:
         """Rows as mappings by the names of the columns."""
         return [self.named(row) for row in self.rows]
 
     def bar_values(self) -> list[Fraction]:
-        """The figures that are drawn as bars, row by row; none where the table has no chart."""
+        """The figures that are drawn as bars, row by row; none where the table has no chart.
+
+        What is told together has no bar: it would make those of single rows too short to compare.
+        """
         if self.chart is None:
             return []
         place = [column.name for column in self.columns].index(self.chart)
-        return [Fraction(row[place] or 0) for row in self.rows]
+        return [Fraction(row[place] or 0) if row[0] != OTHERS else Fraction(0) for row in self.rows]
 
     def named(self, row: Sequence[Value]) -> dict[str, Value]:
         """One row as a mapping by the names of the columns."""

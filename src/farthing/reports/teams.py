@@ -32,7 +32,6 @@ _TEAMS = (
     Column("cached", "Cache hits", Kind.COUNT),
     Column("avoided_nanodollars", "Avoided", Kind.MONEY),
     Column("refused_at_limit", "Refused at a limit", Kind.COUNT),
-    Column("clamped", "Clamped", Kind.COUNT),
 )
 _SUMMED = (
     "calls",
@@ -41,7 +40,6 @@ _SUMMED = (
     "cached",
     "avoided_nanodollars",
     "refused_at_limit",
-    "clamped",
 )
 _HITS = (
     Column("team", "Team"),
@@ -145,9 +143,7 @@ def _table(teams: Sequence[Team], top: int) -> Table:
             whole.cached,
             whole.avoided_nanodollars,
             sum(team.refused_at_limit for team in teams),
-            whole.clamped,
         ),
-        chart="cost_nanodollars",
     )
 
 
@@ -163,7 +159,6 @@ def _row(team: Team, whole: SpendRow) -> Cells:
         sums.cached,
         sums.avoided_nanodollars,
         team.refused_at_limit,
-        sums.clamped,
     )
 
 
@@ -199,7 +194,7 @@ def _fix(hit: LimitHits) -> str:
         return "if its work is worth it, raise  rate_limit  of its environment or group in the policy"
     if wallet := team_of(hit.budget):
         return f'if its work is worth it: farthing wallet credit {wallet} 50 --reason "..."'
-    return f'if its work is worth it: farthing budget raise {hit.budget} 50 --reason "..."'
+    return f"if its work is worth it, raise it in the policy, or now: farthing budget raise {hit.budget} 50"
 
 
 def _notes(teams: Sequence[Team]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from farthing.reports.totals import total_of
 FEATURE = "label:feature"
 # Answers that are so many times as long as production's are pointed at.
 LONGER_TIMES = 2
+_BOUND_STEP = 100
 
 _COLUMNS = (
     Column("feature", "Feature"),
@@ -125,25 +126,35 @@ def _times(of: Fraction | None, production: Fraction | None) -> Fraction | None:
 
 
 def _longer(shown: Iterable[Profile], production: dict[str, Profile]) -> Iterator[Flag]:
+    """Environments with answers much longer than production's: one flag each, with the worst feature."""
+    longer: dict[str, list[tuple[Fraction, Profile, Profile]]] = {}
     for one in shown:
         there = production.get(one.feature)
         times = _times(one.output_tokens, there.output_tokens if there else None)
-        if there is None or one.environment == PRODUCTION or times is None or times < LONGER_TIMES:
-            continue
-        ours, theirs = one.output_tokens or 0, there.output_tokens or 0
-        bound = -(-int(2 * theirs) // 100) * 100
+        if there and times and times >= LONGER_TIMES and one.environment != PRODUCTION:
+            longer.setdefault(one.environment, []).append((times, one, there))
+    for environment, found in longer.items():
+        times, worst, there = max(found, key=lambda each: (each[0], each[1].feature))
+        most = max(served.output_tokens or Fraction(0) for _, _, served in found)
+        bound = -(-LONGER_TIMES * most // _BOUND_STEP) * _BOUND_STEP
+        number = f", one of {len(found)} such features" if len(found) > 1 else ""
         yield Flag(
             name="longer_answers",
             level=Level.NOTE,
             text=(
-                f"Answers for {one.feature} are {rounded(times, 1)} times as long in {one.environment} "
-                f"({rounded(Fraction(ours), 0)} tokens) as in production ({rounded(Fraction(theirs), 0)})."
+                f"Answers in {environment} are {rounded(times, 1)} times as long as in production for "
+                f"{worst.feature}{number}: {_whole(worst.output_tokens)} tokens against "
+                f"{_whole(there.output_tokens)}."
             ),
             fix=(
                 "send max_tokens there too, or in the policy,  "
-                f"environments: {{{one.environment}: {{output_bound: {bound}}}}}"
+                f"environments: {{{environment}: {{output_bound: {bound}}}}}"
             ),
         )
+
+
+def _whole(tokens: Fraction | None) -> str:
+    return f"{rounded(tokens or Fraction(0), 0):,}"
 
 
 def _notes(profiles: Iterable[Profile]) -> Iterator[str]:

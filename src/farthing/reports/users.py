@@ -56,7 +56,7 @@ _TIERS = (
 _MONTHS = (
     Column("month", "Month"),
     Column("users", "Users", Kind.COUNT),
-    Column("users_growth_percent", "Growth", Kind.SHARE),
+    Column("users_growth_percent", "Growth of users", Kind.SHARE),
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_growth_percent", "Growth of cost", Kind.SHARE),
     Column("cost_per_user_nanodollars", "Cost per user", Kind.MEAN),

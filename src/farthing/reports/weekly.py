@@ -25,6 +25,7 @@ EXPERIMENT = "label:experiment"
 EVALUATED_FROM = 15
 TOP = 10
 SESSIONS_TOLD = 5
+_WEEK_DAYS = 7
 
 _SPEND = (
     Column("environment", "Environment"),
@@ -57,7 +58,7 @@ _CANDIDATES = (
 def report(asked: Question) -> Sheet:
     """Tell the week of development, for the people who decide what to try next."""
     environment = asked.environment or DEVELOPMENT
-    title = f"The week of {environment}"
+    title = f"The week of {environment}" if asked.span.days == _WEEK_DAYS else f"Review of {environment}"
     asked = msgspec.structs.replace(asked, environment=environment, top=min(asked.top, TOP))
     every = _of_environments(asked, asked.span.since_us, asked.span.until_us)
     here = next((row for row in every if row.by["environment"] == environment), None)
