@@ -31,7 +31,7 @@ def test_the_tree_holds_every_command_of_the_design() -> None:
         "key rotate", "key revoke", "alert list", "budget list", "budget show", "price list", "price show",
         "price set",
         "policy check", "policy schema", "policy diff", "policy explain", "policy simulate",
-        "policy observed", "annotation add", "annotation list", "annotation end", "ledger verify", "stop",
+        "policy observed", "annotation add", "annotation list", "annotation end", "ledger verify", "ledger archive", "ledger forget", "stop",
         "resume", "pass grant", "pass list", "pass end", "report outcomes", "cache show", "cache clear",
         "wallet list", "wallet show", "wallet credit", "token create", "token list", "token revoke",
         "audit list", "reconcile", "budget request", "budget requests", "budget approve", "budget deny",

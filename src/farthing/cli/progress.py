@@ -42,3 +42,17 @@ def progress_of(what: str, whole: int) -> "Iterator[Callable[[int], None]]":
     with Progress(*columns, console=screen.aside()) as drawn:
         task = drawn.add_task(what, total=whole)
         yield lambda done: drawn.update(task, completed=done)
+
+
+@contextmanager
+def progress_in_steps() -> "Iterator[Callable[[str, int, int], None]]":
+    """A bar for one step after another, each with its name, how much of it is done, and of how much."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, whole: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen.aside(), transient=True) as drawn:
+        task = drawn.add_task("", total=None)
+        yield lambda what, done, whole: drawn.update(task, description=what, completed=done, total=whole)

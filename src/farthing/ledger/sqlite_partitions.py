@@ -53,11 +53,18 @@ _FIRST_SINCE = """
         )
     )
 """
+# Without those that are in a partition already and wait to be deleted.
 _COUNT = """
+    WITH leaving(through) AS (
+        SELECT coalesce(max(through_entry_id), -1) FROM archive_partition
+        WHERE state = 'leaving' AND since_us = :since_us
+    )
     SELECT (SELECT count(*) FROM entry INDEXED BY entry_by_time
-            WHERE correction = 0 AND at_us >= :since_us AND at_us < :until_us)
+            WHERE correction = 0 AND at_us >= :since_us AND at_us < :until_us
+              AND entry_id > (SELECT through FROM leaving))
          + (SELECT count(*) FROM entry INDEXED BY entry_correction_by_time
-            WHERE correction = 1 AND at_us >= :since_us AND at_us < :until_us)
+            WHERE correction = 1 AND at_us >= :since_us AND at_us < :until_us
+              AND entry_id > (SELECT through FROM leaving))
 """
 _OPEN_HOLDS = """
     SELECT count(*) FROM hold
@@ -88,9 +95,10 @@ def months(connection: sqlite3.Connection, until_us: int = 2**62) -> Iterator[Mo
         span = {"since_us": begins_us, "until_us": since_us}
         ((entries,),) = connection.execute(_COUNT, span).fetchall()
         ((open_holds,),) = connection.execute(_OPEN_HOLDS, span).fetchall()
-        yield Month(
-            month=month, since_us=begins_us, until_us=since_us, entries=entries, open_holds=open_holds
-        )
+        if entries:
+            yield Month(
+                month=month, since_us=begins_us, until_us=since_us, entries=entries, open_holds=open_holds
+            )
 
 
 # ── how a partition comes to be ──────────────────────────────────────────────────────────────────────
