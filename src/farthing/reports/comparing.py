@@ -31,6 +31,11 @@ def compared(span: Span, now_us: int) -> tuple[Span, Span]:
     return Span(since_us, until_us), so_far
 
 
+def is_whole_months(span: Span) -> bool:
+    """Whether it begins and ends with a month of the calendar."""
+    return _months_in(span) > 0
+
+
 def is_month(span: Span) -> bool:
     """Whether it is one month of the calendar."""
     return _months_in(span) == 1
