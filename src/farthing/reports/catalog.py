@@ -87,6 +87,20 @@ REPORTS = (
         span="month",
     ),
     Report(
+        name="impact",
+        help="What did a change save: spend, calls, cost per call and incidents, before a day and after it?",
+        example="farthing report impact --since 28d --at 14d",
+        takes=("environment", "at"),
+        span=60,
+    ),
+    Report(
+        name="forecast",
+        help="What will each environment have spent when the month ends, and which budgets will not last?",
+        example="farthing report forecast",
+        takes=("environment", "top"),
+        span="month",
+    ),
+    Report(
         name="planning",
         help="What part of a month earned money, and what part was development and evaluation?",
         example="farthing report planning --month last",
