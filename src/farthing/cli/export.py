@@ -150,6 +150,11 @@ def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
 
     path = Path(output)
     if not output.endswith(("/", os.sep)) and not path.is_dir():
+        if not path.parent.is_dir():
+            raise CommandError(
+                f"there is no folder {path.parent}",
+                fix=f"make it, or write  --output {path.parent}/  which makes it and names the file",
+            )
         return path
     path.mkdir(parents=True, exist_ok=True)
     return path / file_name(
