@@ -6,6 +6,7 @@ from fractions import Fraction
 from farthing.domain.outcome import RecordedOutcome
 from farthing.ledger.memory import MemoryStore
 from farthing.reports import environments, models, sessions, teams, weekly
+from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, WEEK_STARTS_AT_US
 from farthing.scenarios.rows import Row
 from farthing.scenarios.seeds_environments import g1
@@ -153,3 +154,10 @@ def test_an_empty_ledger_says_what_to_do_and_another_one_where_calls_are() -> No
     sheet = weekly.report(asking(a_ledger([a_call_of(environment="production")])))
     assert sheet.tables == ()
     assert "There are calls of production" in sheet.notes[0]
+
+
+def test_a_longer_review_leaves_out_what_is_told_one_by_one() -> None:
+    store = a_ledger([a_call_of(developer="alice")])
+    sheet = weekly.report(asking(store, Span(WEEK_STARTS_AT_US, WEEK_STARTS_AT_US + 100 * DAY_US)))
+    assert sheet.title == "Review of development"
+    assert "sessions" not in [table.name for table in sheet.tables]

@@ -68,7 +68,8 @@ def report(asked: Question) -> Sheet:
     told = _outcomes(asked)
     repeated = prompts.prompts_of(asked)
     inside = [part_of.report(asked) for part_of in (models, developers, teams, prompts)]
-    inside.append(sessions.report(msgspec.structs.replace(asked, top=min(asked.top, SESSIONS_TOLD))))
+    if asked.span.days <= sessions.DAYS_MAX:
+        inside.append(sessions.report(msgspec.structs.replace(asked, top=min(asked.top, SESSIONS_TOLD))))
     tables = [
         _spend(here, every, asked),
         *_taken(inside, "avoidable"),
