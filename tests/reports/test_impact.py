@@ -106,10 +106,16 @@ def note_policy(store: MemoryStore, at_us: int, before: str | None) -> None:
     store.add_act(policy_act(f"digest-{at_us}", at_us=at_us, by="ana", before=before))
 
 
-@pytest.mark.parametrize("at_us", [AUGUST, OCTOBER, day(2025, 1)])
-def test_a_day_that_parts_nothing_is_no_question(at_us: int) -> None:
-    with pytest.raises(BadQuestion, match="does not part 2026-08-01 to 2026-09-30"):
-        report(asking(a_ledger(g12_change()), BOTH, at_us=at_us))
+def test_a_day_with_nothing_after_it_is_no_question() -> None:
+    with pytest.raises(BadQuestion, match="nothing is known after 2026-10-01 in 2026-08-01 to 2026-09-30"):
+        report(asking(a_ledger(g12_change()), BOTH, at_us=OCTOBER))
+
+
+def test_a_day_before_the_span_has_as_many_days_before_it_as_after() -> None:
+    rows = [a_call_of("1", at_us=AUGUST + number * DAY_US) for number in range(60)]
+    sheet = report(asking(a_ledger(rows), Span(SEPTEMBER, SEPTEMBER + 10 * DAY_US), at_us=SEPTEMBER))
+    assert sheet.span == Span(SEPTEMBER - 10 * DAY_US, SEPTEMBER + 10 * DAY_US)
+    assert money(sheet, "development", "cost")["saved_percent"] == 0
 
 
 def test_one_day_alone_has_no_before() -> None:

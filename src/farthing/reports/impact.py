@@ -96,10 +96,12 @@ def _periods(asked: Question) -> tuple[Span, Span]:
             raise BadQuestion("one day has no before and after; name a longer span, or the day with --at")
         return _parted(span, span.since_us + span.days // 2 * DAY_US)
     at_us = asked.at_us // DAY_US * DAY_US
-    if not span.since_us < at_us < span.until_us:
+    if at_us >= span.until_us:
         raise BadQuestion(
-            f"{from_microseconds(at_us).date()} does not part {span}; give --since and --until around it"
+            f"nothing is known after {from_microseconds(at_us).date()} in {span}; name an earlier day"
         )
+    if at_us <= span.since_us:  # the span is all after: before it, as many days
+        span = Span(max(2 * at_us - span.until_us, 0), span.until_us)
     return _parted(span, at_us)
 
 
