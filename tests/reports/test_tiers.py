@@ -71,7 +71,8 @@ def test_g10_the_mix_saves_73_6_percent_of_all_on_gpt_4o(thousands: MemoryStore)
     assert told["gpt-4o"]["cost_there_nanodollars"] == 2_500 * CENT
     assert told["gpt-4o"]["saved_percent"] == Fraction(736, 1000)
     assert percent(Fraction(told["gpt-4"]["saved_percent"] or 0)) == "97.8"
-    assert told["gpt-4o-mini"]["saved_nanodollars"] == (150 - 660) * CENT
+    cheapest = told["gpt-4o-mini"]
+    assert (cheapest["saved_nanodollars"], cheapest["saved_percent"]) == ((150 - 660) * CENT, None)
 
 
 def test_g10_every_week_has_its_shares(thousands: MemoryStore) -> None:
@@ -120,6 +121,15 @@ def test_one_dear_model_for_everything_is_premium_all_the_same() -> None:
     write(g1("launch"), store)
 
     assert {row["price_tier"] for row in asked(store).table("models").named_rows()} == {PREMIUM}
+
+
+def test_the_small_model_of_a_family_is_never_premium() -> None:
+    lite = ("google", "gemini-2.5-flash-lite")
+    haiku, sonnet = ("anthropic", "claude-haiku-4-5"), ("anthropic", "claude-sonnet-4-5")
+
+    tiers = price_tiers([lite, haiku, sonnet], load_book(), MONTH_STARTS_AT_US)
+
+    assert tiers == {lite: CHEAP, haiku: MIDDLE, sonnet: PREMIUM}
 
 
 def test_one_small_model_for_everything_is_cheap() -> None:

@@ -120,7 +120,7 @@ REPORTS = (
     ),
     Report(
         name="tiers",
-        help="Which share of requests goes to cheap, middling and premium models, and what does the mix save?",
+        help="Which share of requests goes to cheap and to premium models, and what does the mix save?",
         example="farthing report tiers --environment production --since 60d",
         takes=("environment", "top"),
     ),
@@ -196,6 +196,13 @@ REPORTS = (
         example="farthing report weekly --week last --format html --output week.html",
         takes=("environment", "least", "top"),
         span="week",
+    ),
+    Report(
+        name="monthly",
+        help="How did production's month go: burn against plan, what changed and why, will the money last?",
+        example="farthing report monthly --month last",
+        takes=("environment", "top"),
+        span="month",
     ),
 )
 

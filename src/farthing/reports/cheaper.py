@@ -113,7 +113,7 @@ class CheaperModels:
         if rules.allow is None:
             return None
         listed = any(names_model(entry, model) for entry in rules.allow)
-        if listed and _is_small(model):
+        if listed and is_small(model):
             return None
         cheapest = self._cheapest(provider, (name for name in rules.allow if not is_pattern(name)))
         if cheapest is None or not _is_cheaper(cheapest[1], own, PREMIUM_TIMES if listed else 1):
@@ -121,7 +121,7 @@ class CheaperModels:
         return Cheaper(model=cheapest[0], price=cheapest[1], rule=ALLOWLIST)
 
     def _by_family(self, provider: str, model: str, own: Price) -> Cheaper | None:
-        if _is_small(model):
+        if is_small(model):
             return None
         for names in (_by_its_name(model), _by_its_maker(model)):
             cheapest = self._cheapest(provider, names)
@@ -151,7 +151,8 @@ def _is_cheaper(price: Price, own: Price, times: int) -> bool:
     return theirs < ours and theirs * times <= ours
 
 
-def _is_small(model: str) -> bool:
+def is_small(model: str) -> bool:
+    """Whether its name says that it is the small one of its family."""
     return not _SMALL.isdisjoint(_words(model))
 
 

@@ -10,7 +10,7 @@ from farthing.reports.ranking import NONE, OTHERS, top_of
 from farthing.reports.sheet import Column, Kind, Sheet, Table, Value, part
 
 _FEATURE = "label:feature"
-_TITLE = "Cost per call, in percentiles"
+TITLE = "Cost per call, in percentiles"
 
 COST_COLUMNS = (
     Column("p50_nanodollars", "P50", Kind.MEAN),
@@ -38,7 +38,7 @@ def report(asked: Question) -> Sheet:
         where=asked.where,
     )
     if not counts.rows:
-        return nothing_yet("percentiles", _TITLE, asked)
+        return nothing_yet("percentiles", TITLE, asked)
     notes = [
         how_exact(counts, "calls"),
         "Counted are calls that were paid for; answers from the cache and calls that never reached a "
@@ -50,7 +50,7 @@ def report(asked: Question) -> Sheet:
         )
     return Sheet(
         name="percentiles",
-        title=_TITLE,
+        title=TITLE,
         span=asked.span,
         provisional=asked.is_provisional,
         tables=(by_environment(counts.rows), _by_feature(counts.rows, asked.top)),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from farthing.prices.book import PriceBook
 from farthing.prices.price import Price
-from farthing.reports.cheaper import CheaperModels
+from farthing.reports.cheaper import CheaperModels, is_small
 
 CHEAP, MIDDLE, PREMIUM, NO_PRICE = "cheap", "middle", "premium", "(no price)"
 TIERS = (CHEAP, MIDDLE, PREMIUM, NO_PRICE)
@@ -16,7 +16,7 @@ HOW = (
     "Price tiers: a model's price is three parts of its input price and one of its output price. The range "
     "from the cheapest to the dearest model in use, with the cheaper model that could stand in for each, is "
     "cut in three by equal factors: cheap, middle, premium. Where the dearest is less than twice the "
-    "cheapest, all are cheap."
+    "cheapest, all are cheap; the small model of a family (mini, haiku, flash) is never premium."
 )
 
 
@@ -32,14 +32,16 @@ def price_tiers(models: Iterable[Model], prices: PriceBook, at_us: int) -> Mappi
     if not known:
         return dict.fromkeys(found, NO_PRICE)
     least, most = min(known), max(known)
-    return {model: _tier(blended[model], least, most) if model in blended else NO_PRICE for model in found}
+    return {model: _tier(model, blended.get(model), least, most) for model in found}
 
 
-def _tier(price: int, least: int, most: int) -> str:
+def _tier(model: Model, price: int | None, least: int, most: int) -> str:
     """Compare by third powers: the bounds are the cube roots of products, and no float is needed."""
+    if price is None:
+        return NO_PRICE
     if most < 2 * least or price**3 <= least**2 * most:
         return CHEAP
-    return MIDDLE if price**3 <= least * most**2 else PREMIUM
+    return MIDDLE if price**3 <= least * most**2 or is_small(model[1]) else PREMIUM
 
 
 def _blended(price: Price) -> int:

@@ -150,7 +150,9 @@ def _instead(rows: Sequence[SpendRow], prices: PriceBook, at_us: int) -> Table:
                 continue
             only = Cheaper(model=model, price=price, rule="")
             there = sum(reckoned.cost_there(row, *_model(row), only) for row in inside)
-            told.append((environment, model, cost, there, there - cost, part(there - cost, there)))
+            # Where one model alone would be cheaper, the mix saves nothing to tell a share of.
+            share = part(there - cost, there) if there >= cost else None
+            told.append((environment, model, cost, there, there - cost, share))
     return Table(
         name="instead",
         title="If all requests had gone to one model",
