@@ -141,21 +141,33 @@ def cached_write(usage: Usage) -> int:
 
 def figures_of(entry: Entry) -> tuple[int, ...]:
     """What an entry adds to each of the figures."""
-    refused = entry.outcome is Outcome.REFUSED
+    count, outcome, cost = entry.count, entry.outcome, entry.cost_nanodollars
+    refused = count if outcome is Outcome.REFUSED else 0
     asked = entry.cost_asked_nanodollars
-    usages = [usage for usage in (entry.usage, *(usage for _, usage in entry.by_model)) if usage is not None]
+    tokens = _NO_TOKENS if entry.usage is None else _tokens(entry.usage)
+    for _, usage in entry.by_model:
+        tokens = tuple(map(operator.add, tokens, _tokens(usage)))
     return (
-        0 if refused else entry.count,
-        entry.count if refused else 0,
-        entry.count if entry.outcome is Outcome.VOID else 0,
-        entry.count if entry.outcome is Outcome.CACHED else 0,
+        count - refused,
+        refused,
+        count if outcome is Outcome.VOID else 0,
+        count if outcome is Outcome.CACHED else 0,
         int(entry.assumed),
-        entry.cost_nanodollars,
-        entry.cost_nanodollars if asked is None else asked,
+        cost,
+        cost if asked is None else asked,
         entry.avoided_nanodollars,
-        sum([usage.input_tokens or 0 for usage in usages]),
-        sum([usage.cached_read or 0 for usage in usages]),
-        sum([cached_write(usage) for usage in usages]),
-        sum([usage.output_tokens or 0 for usage in usages]),
-        sum([usage.reasoning or 0 for usage in usages]),
+        *tokens,
+    )
+
+
+_NO_TOKENS: tuple[int, ...] = (0, 0, 0, 0, 0)
+
+
+def _tokens(usage: Usage) -> tuple[int, ...]:
+    return (
+        usage.input_tokens or 0,
+        usage.cached_read or 0,
+        cached_write(usage),
+        usage.output_tokens or 0,
+        usage.reasoning or 0,
     )
