@@ -1,7 +1,5 @@
 """Draw a sheet on the terminal: its tables with bars, what stands out, and the span they cover."""
 
-from itertools import zip_longest
-
 from farthing.cli import screen
 from farthing.cli.table import Cell
 from farthing.reports.sheet import Kind, Level, Sheet, Table
@@ -19,11 +17,10 @@ def draw_sheet(sheet: Sheet) -> None:
         screen.line()
         screen.line(table.title, "bold")
         _draw(table)
-    for flag, following in zip_longest(sheet.flags, sheet.flags[1:]):
+    for flag, fix in sheet.flags_to_tell():
         screen.line(f"{flag.level.value}: {readable(flag.text)}", _STYLES[flag.level])
-        # Flags that one line mends stand together, with the line below the last of them.
-        if flag.fix and (following is None or following.fix != flag.fix):
-            screen.line(f"  To go on: {readable(flag.fix)}")
+        if fix:
+            screen.line(f"  To go on: {readable(fix)}")
     for note in sheet.notes:
         screen.line(readable(note))
 

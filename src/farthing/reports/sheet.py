@@ -1,8 +1,9 @@
 """What every report is: tables of exact figures, what stands out, and the span they cover. Pure."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import zip_longest
 
 import msgspec
 
@@ -132,6 +133,12 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
             if table.name == name:
                 return table
         raise KeyError(name)
+
+    def flags_to_tell(self) -> Iterator[tuple[Flag, str]]:
+        """Its flags with what mends each; where one line mends several in a row, the last of them has it."""
+        for flag, following in zip_longest(self.flags, self.flags[1:]):
+            shared = following is not None and following.fix == flag.fix
+            yield flag, "" if shared else flag.fix
 
     def flag(self, name: str) -> Flag | None:
         """The first flag of a name, if it is raised."""

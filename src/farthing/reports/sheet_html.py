@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import starmap
 
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value
 from farthing.reports.telling import readable, rounded, shown
@@ -30,7 +31,7 @@ caption { font-size: 1.2rem; font-weight: 600; padding-bottom: .4rem; text-align
 th, td { border-bottom: 1px solid var(--line); font-weight: 400; padding: .35rem .75rem;
   text-align: right; white-space: nowrap }
 thead th { color: var(--soft); font-size: .85rem; vertical-align: bottom; white-space: normal }
-.text { max-width: 28rem; min-width: 6rem; overflow-wrap: anywhere; text-align: left; white-space: normal }
+.text { max-width: 28rem; min-width: 6rem; overflow-wrap: break-word; text-align: left; white-space: normal }
 tbody tr:hover { background: var(--band) }
 tfoot th, tfoot td { border-bottom: 0; font-weight: 600 }
 .bar { min-width: 8rem } svg { display: block; height: .8rem; width: 100% } rect { fill: var(--bar) }
@@ -59,7 +60,8 @@ def _lines(sheet: Sheet) -> Iterator[str]:
     provisional = ", provisional: figures may still grow" if sheet.provisional else ""
     yield f'<p class="span">{_safe(str(sheet.span))}{provisional}</p>'
     if sheet.flags:
-        yield f'<ul class="flags" aria-label="What stands out">{"".join(map(_flag, sheet.flags))}</ul>'
+        flags = "".join(starmap(_flag, sheet.flags_to_tell()))
+        yield f'<ul class="flags" aria-label="What stands out">{flags}</ul>'
     for table in sheet.tables:
         # What is wider than the window can be scrolled with the keys too.
         yield f'<div class="wide" role="region" tabindex="0" aria-label="{_safe(table.title)}"><table>'
@@ -70,9 +72,9 @@ def _lines(sheet: Sheet) -> Iterator[str]:
     yield "</main></body></html>"
 
 
-def _flag(flag: Flag) -> str:
-    fix = f"<br><code>{_safe(flag.fix)}</code>" if flag.fix else ""
-    return f'<li class="{flag.level.value}"><b>{_LEVELS[flag.level]}:</b> {_safe(flag.text)}{fix}</li>'
+def _flag(flag: Flag, fix: str) -> str:
+    code = f"<br><code>{_safe(fix)}</code>" if fix else ""
+    return f'<li class="{flag.level.value}"><b>{_LEVELS[flag.level]}:</b> {_safe(flag.text)}{code}</li>'
 
 
 def _table(table: Table) -> Iterator[str]:

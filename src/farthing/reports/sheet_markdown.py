@@ -21,12 +21,12 @@ def _lines(sheet: Sheet) -> Iterator[str]:
     yield f"# {_safe(sheet.title)}"
     yield ""
     yield f"{sheet.span}{', provisional: figures may still grow' if sheet.provisional else ''}"
-    for flag in sheet.flags:
+    for flag, fix in sheet.flags_to_tell():
         yield ""
         yield f"> **{_MARK[flag.level]}:** {_safe(flag.text)}"
-        if flag.fix:
+        if fix:
             yield ">"
-            yield f"> {_code(flag.fix)}"
+            yield f"> {_code(fix)}"
     for table in sheet.tables:
         yield ""
         yield f"## {_safe(table.title)}"
