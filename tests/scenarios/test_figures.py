@@ -28,7 +28,7 @@ from farthing.scenarios.rows import Row
 from farthing.scenarios.seeds_environments import SHIPPED_AT_US, SHIPPED_FEATURE, g1, g4, g5, g6, g9
 from farthing.scenarios.seeds_limits import g7, g11, g13, g14
 from farthing.scenarios.seeds_models import g8, g10
-from farthing.scenarios.seeds_people import g2, g3, g12
+from farthing.scenarios.seeds_people import CHANGED_AT_US, CHANGES, g2, g3, g12, g12_change
 from farthing.scenarios.writing import write
 from tests.scenarios.conftest import Written
 
@@ -182,6 +182,28 @@ def test_g12_a_team_for_21_days(vector: str, dollars: int) -> None:
     costs = rows(document, "developers", "cost_nanodollars", by="developer")
     assert set(costs.values()) == {dollars * DOLLAR // 5}
     assert document["tables"]["developers"]["total"]["cost_nanodollars"] == dollars * DOLLAR
+
+
+@pytest.mark.parametrize(
+    ("vector", "saved_percent"),
+    [("low", (86.8, 73.3, 87.5, 85.0)), ("high", (90.6, 83.3, 91.4, 88.2))],
+)
+def test_g12_what_rules_saved(vector: str, saved_percent: tuple[float, ...]) -> None:
+    store = MemoryStore()
+    write(g12_change(vector), store)
+
+    document = told(store, "impact", Span(day(2026, 8), day(2026, 10)), at_us=CHANGED_AT_US)
+
+    saved = {
+        row["environment"]: (row["before_nanodollars"], row["after_nanodollars"], row["saved_percent"])
+        for row in document["tables"]["money"]["rows"]
+        if row["measure"] == "cost"
+    }
+    lines = ("development", "staging", "ci", "team")
+    assert tuple(round(saved[line][2], 1) for line in lines) == saved_percent
+    assert [saved[line][:2] for line in lines] == [
+        (before * DOLLAR, after * DOLLAR) for before, after in CHANGES[vector].values()
+    ]
 
 
 # ── G4, G5, G6, G9: over months ─────────────────────────────────────────────────────────────────
