@@ -29,12 +29,14 @@ code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 caption { font-size: 1.2rem; font-weight: 600; padding-bottom: .4rem; text-align: left; white-space: nowrap }
 th, td { border-bottom: 1px solid var(--line); font-weight: 400; padding: .35rem .75rem;
-  text-align: right; white-space: nowrap }
+  text-align: right; vertical-align: top; white-space: nowrap }
 thead th { color: var(--soft); font-size: .85rem; vertical-align: bottom; white-space: normal }
 .text { max-width: 28rem; min-width: 6rem; overflow-wrap: break-word; text-align: left; white-space: normal }
+.long { min-width: 16rem }
 tbody tr:hover { background: var(--band) }
 tfoot th, tfoot td { border-bottom: 0; font-weight: 600 }
-.bar { min-width: 8rem } svg { display: block; height: .8rem; width: 100% } rect { fill: var(--bar) }
+.bar { min-width: 8rem } rect { fill: var(--bar) }
+svg { display: block; height: .8rem; margin-top: .35rem; width: 100% }
 @media print {
   :root { --ink: #000; --paper: #fff; --soft: #444; --line: #999; --band: #fff }
   body { font-size: 10pt; margin: 0; max-width: none }
@@ -42,6 +44,8 @@ tfoot th, tfoot td { border-bottom: 0; font-weight: 600 }
   svg { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }
 """
+# Sentences get room for some words a line; names need none.
+_LONG = 40
 _LEVELS = {Level.NOTE: "Note", Level.WARNING: "Warning", Level.ALARM: "Alarm"}
 
 
@@ -100,10 +104,9 @@ def _cells(table: Table, row: Sequence[Value]) -> str:
 
 
 def _cell(column: Column, value: Value, *, names_row: bool) -> str:
-    text = _safe(shown(column.kind, value))
-    if names_row:
-        return f'<th scope="row"{_class(column)}>{text}</th>'
-    return f"<td{_class(column)}>{text}</td>"
+    text = shown(column.kind, value)
+    kind = _class(column, is_long=len(text) > _LONG)
+    return f'<th scope="row"{kind}>{_safe(text)}</th>' if names_row else f"<td{kind}>{_safe(text)}</td>"
 
 
 def _bars(table: Table) -> list[str]:
@@ -119,8 +122,10 @@ def _bars(table: Table) -> list[str]:
     ]
 
 
-def _class(column: Column) -> str:
-    return ' class="text"' if column.kind is Kind.TEXT else ""
+def _class(column: Column, *, is_long: bool = False) -> str:
+    if column.kind is not Kind.TEXT:
+        return ""
+    return ' class="text long"' if is_long else ' class="text"'
 
 
 def _safe(text: str) -> str:
