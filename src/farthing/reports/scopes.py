@@ -9,7 +9,6 @@ from farthing.domain.money import dollars
 from farthing.ledger.store import Store
 from farthing.reports.ranking import NONE, OTHERS
 from farthing.reports.spans import Span
-from farthing.reports.spend import complete_spend
 from farthing.reports.telling import percent
 
 _FEATURE = "label:feature"
@@ -51,12 +50,17 @@ def scopes_of(store: Store, environment: str, span: Span, before: Span) -> list[
 def _costs(store: Store, environment: str, span: Span) -> Iterable[tuple[tuple[str, str | None], int]]:
     where = {"environment": environment}
     asked = {"since_us": span.since_us, "until_us": span.until_us}
+    nameless = 0
     for row in store.spend(by=["developer", "key", "model"], where=where, **asked):
         developer, key = row.by["developer"], row.by["key"]
         yield ("developer", developer) if developer else ("key", key), row.cost_nanodollars
         yield ("model", row.by["model"]), row.cost_nanodollars
-    for row in complete_spend(store, ["environment", _FEATURE], where=where, **asked):
+        nameless += row.cost_nanodollars
+    for row in store.spend(by=[_FEATURE], where=where, **asked):
         yield ("feature", row.by[_FEATURE]), row.cost_nanodollars
+        nameless -= row.cost_nanodollars
+    if nameless:
+        yield ("feature", None), nameless
 
 
 def ranked(scopes: Iterable[Scope], *, kind: str) -> list[Scope]:
