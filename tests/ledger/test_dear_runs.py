@@ -36,10 +36,10 @@ def filled(store: Store) -> Store:
 def test_runs_are_summed_by_environment(filled: Store) -> None:
     found = filled.dear_runs(top=0)
 
-    assert [
-        (row.sums.by["environment"], row.runs, row.sums.calls, row.sums.cost_nanodollars)
-        for row in found.environments
-    ] == [("development", 1, 1, 7), ("production", 4, 5, 150)]
+    assert [(row.environment, row.runs, row.calls, row.cost_nanodollars) for row in found.environments] == [
+        ("development", 1, 1, 7),
+        ("production", 4, 5, 150),
+    ]
     assert found.dearest == []
 
 

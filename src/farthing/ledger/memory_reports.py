@@ -195,10 +195,15 @@ class ReportsInMemory:
         sums = dict.fromkeys(sorted(counts), Measures())
         for run, measures in runs:
             sums[run.environment] = sums[run.environment].plus(measures)
-        of_environment, of_run = slice_of(["environment"], {}), slice_of(["environment", "run"], {})
+        of_run = slice_of(["environment", "run"], {})
         return DearRuns(
             environments=[
-                RunSums(runs=counts[name], sums=of_environment.row({"environment": name}, measures))
+                RunSums(
+                    environment=name,
+                    runs=counts[name],
+                    calls=measures.calls,
+                    cost_nanodollars=measures.cost,
+                )
                 for name, measures in sums.items()
             ],
             dearest=[

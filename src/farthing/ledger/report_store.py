@@ -32,8 +32,10 @@ class CostCounts(msgspec.Struct, frozen=True, kw_only=True):
 class RunSums(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """All runs of one environment that began in a span, and what their calls cost together."""
 
+    environment: str
     runs: int
-    sums: SpendRow
+    calls: int
+    cost_nanodollars: int
 
 
 class DearRuns(msgspec.Struct, frozen=True, kw_only=True):

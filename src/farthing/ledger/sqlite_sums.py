@@ -270,13 +270,22 @@ _RUNS = """
         WHERE first_at_us >= :since_us AND first_at_us < :until_us AND calls > voided + cached
           AND (:environment IS NULL OR environment = :environment)
 """
-_RUN_SUMS = " ".join(("SELECT count(*), environment,", _SUMS, _RUNS, "GROUP BY 2 ORDER BY 2"))
+_RUN_SUMS = " ".join(
+    (
+        "SELECT environment, count(*), sum(calls), sum(cost_nanodollars)",
+        _RUNS,
+        "GROUP BY 1 ORDER BY 1",
+    )
+)
+# Only what decides is read of every run; the rest of those that are told.
 _DEAREST_RUNS = " ".join(
     (
+        "WITH dear AS (SELECT environment, run, cost_nanodollars AS cost",
+        _RUNS,
+        "ORDER BY cost DESC, environment, run LIMIT :top)",
         "SELECT environment, run,",
         ", ".join(MEASURE_COLUMNS),
-        _RUNS,
-        "ORDER BY cost_nanodollars DESC, environment, run LIMIT :top",
+        "FROM dear JOIN spend_run USING (environment, run) ORDER BY cost DESC, environment, run",
     )
 )
 
@@ -296,11 +305,11 @@ def dear_runs(
         "top": top,
         **{name: where.get(name) for name in columns},
     }
-    of_environment, of_run = slice_of(["environment"], {}), slice_of(["environment", "run"], {})
+    of_run = slice_of(["environment", "run"], {})
     return DearRuns(
         environments=[
-            RunSums(runs=runs, sums=of_environment.row({"environment": environment}, sums))
-            for runs, environment, *sums in connection.execute(_RUN_SUMS, values)
+            RunSums(environment=environment, runs=runs, calls=calls, cost_nanodollars=cost)
+            for environment, runs, calls, cost in connection.execute(_RUN_SUMS, values)
         ],
         dearest=[
             of_run.row({"environment": environment, "run": run}, figures)

@@ -49,7 +49,7 @@ def report(asked: Question) -> Sheet:
     found = asked.store.dear_runs(
         top=asked.top, since_us=span.since_us, until_us=span.until_us, where=asked.where
     )
-    whole = sum(row.sums.cost_nanodollars for row in found.environments)
+    whole = sum(row.cost_nanodollars for row in found.environments)
     return Sheet(
         name="runs",
         title=_TITLE,
@@ -65,10 +65,10 @@ def report(asked: Question) -> Sheet:
 
 def _by_environment(counts: Sequence[CostCount], sums: Sequence[RunSums]) -> Table:
     groups: Mapping[str, list[CostCount]] = grouped(counts, lambda row: row.by["environment"] or NONE)
-    by_name = {row.sums.by["environment"] or NONE: row for row in sums}
+    by_name = {row.environment: row for row in sums}
     runs = sum(row.runs for row in sums)
-    cost = sum(row.sums.cost_nanodollars for row in sums)
-    calls = sum(row.sums.calls for row in sums)
+    cost = sum(row.cost_nanodollars for row in sums)
+    calls = sum(row.calls for row in sums)
     return Table(
         name="environments",
         title="By environment",
@@ -86,12 +86,7 @@ def _by_environment(counts: Sequence[CostCount], sums: Sequence[RunSums]) -> Tab
 
 
 def _means(row: RunSums) -> tuple[Value, ...]:
-    sums = row.sums
-    return (
-        mean_nanodollars(sums.cost_nanodollars, row.runs),
-        part(sums.calls, row.runs),
-        sums.cost_nanodollars,
-    )
+    return mean_nanodollars(row.cost_nanodollars, row.runs), part(row.calls, row.runs), row.cost_nanodollars
 
 
 def _dearest(rows: Sequence[SpendRow], whole_nanodollars: int) -> Table:
