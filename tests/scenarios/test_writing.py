@@ -120,8 +120,8 @@ def test_a_row_that_its_account_cannot_pay_is_no_silent_refusal(store: MemorySto
 
 def test_progress_is_told_after_each_batch(store: MemoryStore) -> None:
     told: list[int] = []
-    write([CALL] * 1_000, store, progress=told.append)
-    assert told == [400, 800, 1_000]
+    write([CALL] * 2_500, store, progress=told.append)
+    assert told == [1_000, 2_000, 2_500]
 
 
 def test_a_ledger_in_a_file_has_the_same_and_agrees_with_itself(tmp_path: Path) -> None:

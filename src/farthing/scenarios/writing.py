@@ -25,7 +25,7 @@ from farthing.ledger.entries import (
 from farthing.ledger.store import Store
 from farthing.scenarios.rows import Row
 
-ROWS_A_BATCH = 400
+ROWS_A_BATCH = 1_000
 OWNER = "scenario"
 
 # The reason of an offer that no account can pay; a refused entry has the account's own reason.
