@@ -57,7 +57,8 @@ def arguments_of(report: Report) -> dict[str, str]:
     """What the example of a report asks for besides a span, by the names of the API."""
     words = iter(shlex.split(report.example)[3:])
     given = {word.removeprefix("--"): next(words) for word in words if word.startswith("--")}
-    return {name: value for name, value in given.items() if name not in _NOT_ASKED}
+    asked = {name: value for name, value in given.items() if name not in _NOT_ASKED}
+    return {**asked, "at": f"{MONTH}-08"} if "at" in asked else asked
 
 
 def asked(gateway: RunningGateway, name: str, /, **query: str) -> Heard:
