@@ -163,3 +163,17 @@ def test_the_ledgers_own_reading_side_stays(failing: RunningGateway, ledger: Bro
     assert failing.request("GET", "/healthz").status == 200
     assert failing.admin("/api/budgets").status == 200
     assert failing.request("GET", "/metrics").status == 200
+
+
+def test_the_governance_api_says_how_to_go_on_where_that_is_known(
+    failing: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def entries(**_: object) -> None:
+        raise LedgerUnavailable("the archive cannot be read", fix="put the file back")
+
+    monkeypatch.setattr(failing.running.store, "entries", entries)
+
+    answer = failing.admin("/api/calls")
+
+    assert answer.status == 503
+    assert "the ledger cannot answer: the archive cannot be read; put the file back" in answer.body.decode()

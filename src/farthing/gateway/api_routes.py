@@ -182,7 +182,8 @@ async def _tell_impossible(_: Request, error: Exception) -> Response:
 
 
 async def _tell_ledger_away(_: Request, error: Exception) -> Response:
-    return _in_one_shape(503, f"the ledger cannot answer: {error}")
+    fix = error.fix if isinstance(error, LedgerUnavailable) else ""
+    return _in_one_shape(503, f"the ledger cannot answer: {error}" + (f"; {fix}" if fix else ""))
 
 
 def _in_one_shape(status: int, message: str) -> Response:
