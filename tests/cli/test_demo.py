@@ -46,6 +46,17 @@ def test_the_second_time_the_folder_is_used_as_it_is(folder: Path, farthing: Com
     assert Path("farthing-demo/farthing.yaml").stat().st_mtime_ns == before
 
 
+def test_keys_that_are_passed_over_are_named_and_still_there_afterwards(
+    folder: Path, farthing: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a key that nobody may use")
+
+    result = farthing("demo", "--entries", "200", "--no-serve")
+
+    assert "passed over: OPENAI_API_KEY" in result.stderr
+    assert os.environ["OPENAI_API_KEY"] == "a key that nobody may use"
+
+
 def test_a_folder_of_something_else_is_left_alone(company: Path, farthing: CommandLine) -> None:
     result = farthing("demo", "--folder", ".", "--no-serve", "--json")
 

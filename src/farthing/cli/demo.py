@@ -47,27 +47,29 @@ def demo(
     the same folder is used as it is. With --json one document is printed, once calls are answered.
     """
     policy, url = folder / POLICY.name, f"sqlite:///{folder / 'farthing.db'}"
-    with _without_provider_keys():
+    with _without_provider_keys() as passed_over:
         if not _is_there(folder, policy, url):
             _make(folder, policy, url, entries)
         beside = options_beside([policy], url)
         if as_json and not serves:
             _tell_json(folder, policy, url, beside)
         elif not as_json:
+            if passed_over:
+                screen.remark(f"A demo calls nobody, so these are passed over: {', '.join(passed_over)}")
             _tell(folder, beside, elsewhere=", in another terminal" if serves else "")
         if serves:
             run_gateway([policy], url, host=host, port=port, with_trial=True, as_json=as_json)
 
 
 @contextmanager
-def _without_provider_keys() -> Iterator[None]:
+def _without_provider_keys() -> Iterator[list[str]]:
     """Make every provider of the starter policy a simulated one, whatever keys this computer has."""
     from farthing.config.providers import PROVIDERS
 
     secrets = {known.secret_env for known in PROVIDERS.values() if known.secret_env is not None}
     kept = {name: os.environ.pop(name) for name in secrets & os.environ.keys()}
     try:
-        yield
+        yield sorted(kept)
     finally:
         os.environ.update(kept)
 
