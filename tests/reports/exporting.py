@@ -66,7 +66,10 @@ def a_hold(call_id: str, at_us: int, environment: str = "production", **more: An
 
 def a_settle(call_id: str, at_us: int, cost: int = 480_000, **more: Any) -> Settle:
     """It cost that much."""
-    given: dict[str, Any] = {"usage": Usage(input_tokens=1_200, cached_read=200, output_tokens=500), "status": 200} | more
+    given: dict[str, Any] = {
+        "usage": Usage(input_tokens=1_200, cached_read=200, output_tokens=500),
+        "status": 200,
+    } | more
     return Settle(call_id=call_id, at_us=at_us, cost_nanodollars=cost, **given)
 
 
