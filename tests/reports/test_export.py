@@ -253,8 +253,8 @@ def test_a_window_names_its_file(given: dict[str, str], name: str) -> None:
 
 
 def test_the_name_of_a_file_tells_environment_and_that_it_may_change() -> None:
-    asked = {"provisional": True, "now_us": NOW_US}
-    assert file_name(AUGUST, "../prod x", "jsonl", **asked) == "farthing-..-prod-x-2026-08.provisional.jsonl"
+    named = file_name(AUGUST, "../prod x", "jsonl", provisional=True, now_us=NOW_US)
+    assert named == "farthing-..-prod-x-2026-08.provisional.jsonl"
 
 
 @pytest.mark.parametrize(
