@@ -98,9 +98,13 @@ def test_a_correction_of_a_folded_call_moves_it_in_the_histogram_of_its_month(le
     booked(store, settle("A", 5))
 
     assert store.verify() == []
-    assert rows(
-        ledger_file, "SELECT of, bucket, count FROM cost_count WHERE grain = 2 AND count <> 0 ORDER BY 1"
-    ) == [("all_calls", 5, 1), ("calls", 5, 1), ("runs", 5, 1)]
+    month = "SELECT of, bucket, count FROM cost_count WHERE grain = 2 AND count <> 0 ORDER BY 1, 2"
+    assert [row[0] for row in rows(ledger_file, month)] == ["all_calls", "calls", "runs"]
+    assert rows(ledger_file, month)[:2] == [("all_calls", 5, 1), ("calls", 5, 1)]
+    assert [row.least_nanodollars for row in store.cost_counts(of="runs").rows] == [5]
+    spent(store, "C", 41)
+    assert rows(ledger_file, month)[2] == ("runs", 5, 1)
+    assert store.verify() == []
     store.close()
 
 

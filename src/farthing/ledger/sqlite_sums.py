@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from farthing.ledger.cost_buckets import bucket_bounds
+from farthing.ledger.counting_runs import OPEN_RUNS
 from farthing.ledger.folding import MEASURE_COLUMNS, folded_until
 from farthing.ledger.grains import (
     DAY_HOURS,
@@ -161,13 +162,27 @@ def _as_json(parts: Iterable[Part], told: Callable[[Part], int | str | None]) ->
 # ── histograms of cost ──────────────────────────────────────────────────────────────────────────
 
 _FROM_COUNTS = "FROM part CROSS JOIN cost_count ON grain = of_grain AND period = of_period AND of = told"
-_COUNTED = " ".join((_PARTS, "SELECT count", _FROM_COUNTS))
-_BUCKETS = " ".join(
+# Open runs come first: what they take away must not be missed where counting ends early.
+_COUNTS = " ".join(
     (
         _PARTS,
-        "SELECT iif(:by_environment, environment, NULL), iif(:by_feature, feature, NULL), bucket, sum(count)",
+        ", move AS (",
+        OPEN_RUNS,
+        """), counted AS (
+            SELECT environment, '' AS feature, bucket, count FROM move
+            WHERE :of = 'runs' AND day >= :first AND day < :end
+            UNION ALL SELECT environment, feature, bucket, count""",
         _FROM_COUNTS,
-        """WHERE (:environment IS NULL OR environment = :environment)
+        ")",
+    )
+)
+_COUNTED = " ".join((_COUNTS, "SELECT count FROM counted"))
+_BUCKETS = " ".join(
+    (
+        _COUNTS,
+        """SELECT iif(:by_environment, environment, NULL), iif(:by_feature, feature, NULL), bucket, sum(count)
+        FROM counted
+        WHERE (:environment IS NULL OR environment = :environment)
           AND (:feature IS NULL OR feature = :feature)
         GROUP BY 1, 2, 3 HAVING sum(count) <> 0 ORDER BY 3, 1, 2""",
     )
@@ -204,18 +219,23 @@ def cost_counts(
     """Count calls or runs by what they cost: one by one while they are few, else by buckets."""
     columns = counted_by(of, by, where)
     days = list(_kept_days(connection, since_us, until_us))
+    span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    first, end = whole(DAY_US, *span)
     values: dict[str, object] = {
-        "since_us": since_us or 0,
-        "until_us": _END_OF_TIME_US if until_us is None else until_us,
+        "since_us": span[0],
+        "until_us": span[1],
+        "of": of,
+        "first": first,
+        "end": end,
+        "parts": _histograms(of, days, by_feature=False),
         "feature": None,
         "by_feature": False,
     }
     for name, column in columns.items():
         values["by_" + column] = name in by
         values[column] = where.get(name)
-    span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
     rows: Iterable[SqlRow]
-    exact = _are_few(connection, _histograms(of, days, by_feature=False))
+    exact = _are_few(connection, values)
     if not exact or (of == CALLS and any_forgotten(connection, *span)):
         by_feature = bool(values["by_feature"]) or values["feature"] is not None
         values["parts"] = _histograms(of, days, by_feature=by_feature)
@@ -234,10 +254,10 @@ def _histograms(of: str, days: Iterable[Part], *, by_feature: bool) -> str:
     return _as_json(days, lambda part: of_month if part.grain is Grain.MONTH else of)
 
 
-def _are_few(connection: sqlite3.Connection, parts: str) -> bool:
+def _are_few(connection: sqlite3.Connection, values: Mapping[str, object]) -> bool:
     """Whether so few are counted that each can be looked at; counting ends where they are not."""
     counted = 0
-    for (count,) in connection.execute(_COUNTED, {"parts": parts}):
+    for (count,) in connection.execute(_COUNTED, values):
         counted += count
         if counted > EXACT_MAX:
             return False

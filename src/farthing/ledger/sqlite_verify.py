@@ -145,8 +145,9 @@ _CHECKS = (
             WHERE first.correction = 0 AND first.outcome = 'settled'
               AND coalesce(json_extract(first.details, '$.facts.cost_tracked'), 1)
             UNION ALL
-            SELECT first_at_us / 86400000000, 'runs', environment, '', cost_bucket(cost_nanodollars), 1
-            FROM spend_run WHERE calls > voided + cached)""",
+            SELECT iif(open, counted_day, first_at_us / 86400000000), 'runs', environment, '',
+                iif(open, counted_bucket, cost_bucket(cost_nanodollars)), 1
+            FROM spend_run WHERE iif(open, counted_day IS NOT NULL, calls > voided + cached))""",
         figures=("count",),
         rows="WHERE grain = 1",
         archived="archived_cost_count",
