@@ -248,10 +248,16 @@ A_WEEK = Span(MONDAY, MONDAY + 7 * DAY_US)
         (A_MONTH, day(2026, 3, 30), Span(FEBRUARY, MARCH), Span(MARCH, day(2026, 3, 31))),
         # Two months beside two.
         (Span(FEBRUARY, APRIL), SEPTEMBER, Span(day(2025, 12), FEBRUARY), Span(FEBRUARY, APRIL)),
-        # A week beside the days before it.
+        # A week beside the one before, and one that is under way beside its first days.
         (A_WEEK, day(2026, 10), Span(MONDAY - 7 * DAY_US, MONDAY), A_WEEK),
+        (
+            A_WEEK,
+            MONDAY + DAY_US,
+            Span(MONDAY - 7 * DAY_US, MONDAY - 5 * DAY_US),
+            Span(MONDAY, MONDAY + 2 * DAY_US),
+        ),
         # What has not begun is its first day.
-        (A_WEEK, SEPTEMBER, Span(MONDAY - DAY_US, MONDAY), Span(MONDAY, MONDAY + DAY_US)),
+        (A_WEEK, SEPTEMBER, Span(MONDAY - 7 * DAY_US, MONDAY - 6 * DAY_US), Span(MONDAY, MONDAY + DAY_US)),
     ],
 )
 def test_months_stand_beside_months_and_days_beside_days(

@@ -87,6 +87,16 @@ def test_spend_is_held_against_the_week_before() -> None:
     assert row["change_percent"] == Fraction(11, 1) / Fraction(9, 2) - 1
 
 
+def test_a_week_under_way_is_held_against_the_same_days_of_the_week_before() -> None:
+    week_us = 7 * DAY_US
+    spent = [a_call_of("2.00", at_us=WEEK_STARTS_AT_US), a_call_of("1.00", at_us=WEEK_STARTS_AT_US - week_us)]
+    on_sunday = a_call_of("50.00", at_us=WEEK_STARTS_AT_US - DAY_US)
+    sheet = weekly.report(asking(a_ledger([*spent, on_sunday]), now_us=WEEK_STARTS_AT_US + DAY_US))
+    (row,) = rows_of(sheet, "spend")
+    assert row["cost_before_nanodollars"] == DOLLAR
+    assert row["change_percent"] == 1
+
+
 def test_experiments_are_told_by_spend_and_by_what_came_of_them() -> None:
     store = a_ledger(experiments())
     told_better(store, "short", True, True, False)

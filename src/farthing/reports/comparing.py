@@ -14,21 +14,25 @@ def begun(span: Span, now_us: int) -> Span:
 def compared(span: Span, now_us: int) -> tuple[Span, Span]:
     """What came before a span, and the span as far as it has begun.
 
-    Whole months stand beside as many months; the first days of a month beside the first days of the one
-    before. Any other span stands beside one of the same length that ends where it begins.
+    Whole months stand beside as many months, any other span beside one of the same length that ends where
+    it begins; the first days of a month or a week beside the first days of the one before.
     """
     so_far = begun(span, now_us)
-    months = _months_in(span)
-    if not months:
-        return so_far.before(), so_far
-    first = span.first_day
-    for _ in range(months):
-        first = (first - timedelta(days=1)).replace(day=1)
-    since_us = midnight_us(first)
+    since_us = _before_us(span)
     until_us = (
         span.since_us if so_far == span else min(since_us + so_far.until_us - so_far.since_us, span.since_us)
     )
     return Span(since_us, until_us), so_far
+
+
+def _before_us(span: Span) -> int:
+    """When what came before a span began."""
+    months, first = _months_in(span), span.first_day
+    if not months:
+        return span.before().since_us
+    for _ in range(months):
+        first = (first - timedelta(days=1)).replace(day=1)
+    return midnight_us(first)
 
 
 def is_whole_months(span: Span) -> bool:

@@ -13,6 +13,7 @@ from farthing.ledger.report_store import PromptRow
 from farthing.ledger.slices import SpendRow
 from farthing.reports import developers, models, prompts, sessions, teams
 from farthing.reports.asking import Question
+from farthing.reports.comparing import compared
 from farthing.reports.environments import in_order, nothing_yet
 from farthing.reports.ranking import NONE, Cells, dearest, together, top_of
 from farthing.reports.sheet import Column, Flag, Kind, Sheet, Table, mean_nanodollars, part
@@ -33,7 +34,7 @@ _SPEND = (
     Column("cost_nanodollars", "Cost", Kind.MONEY),
     Column("cost_percent", "of all cost", Kind.SHARE),
     Column("cost_per_call_nanodollars", "Cost per call", Kind.MEAN),
-    Column("cost_before_nanodollars", "Span before", Kind.MONEY),
+    Column("cost_before_nanodollars", "Before", Kind.MONEY),
     Column("change_percent", "Change", Kind.SHARE),
 )
 _EXPERIMENTS = (
@@ -112,8 +113,8 @@ def _of_environments(asked: Question, since_us: int, until_us: int) -> list[Spen
 
 
 def _spend(here: SpendRow, every: Sequence[SpendRow], asked: Question) -> Table:
-    span = asked.span.before()
-    rows = _of_environments(asked, max(span.since_us, 0), span.until_us)
+    earlier, _ = compared(asked.span, asked.now_us)
+    rows = _of_environments(asked, earlier.since_us, earlier.until_us)
     before = sum(row.cost_nanodollars for row in rows if row.by["environment"] == asked.environment)
     cost = here.cost_nanodollars
     row: Cells = (
@@ -125,7 +126,7 @@ def _spend(here: SpendRow, every: Sequence[SpendRow], asked: Question) -> Table:
         before,
         part(cost - before, before),
     )
-    return Table(name="spend", title="What was spent", columns=_SPEND, rows=(row,))
+    return Table(name="spend", title=f"What was spent, beside {earlier}", columns=_SPEND, rows=(row,))
 
 
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────
