@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from farthing.domain.outcome import RecordedOutcome
+from farthing.domain.period import Period
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import AtShort, Claim, Unit, account_name
 from farthing.ledger.memory import MemoryStore
 from farthing.policy.rules import Group, Wallet
-from farthing.reports import monthly, weekly
+from farthing.reports import forecast, monthly, weekly
 from farthing.reports.asking import Question
 from farthing.reports.percentiles import report as percentiles
 from farthing.reports.sheet import Sheet
@@ -39,12 +40,18 @@ def sheet_of(store: MemoryStore, **given: Any) -> Sheet:
     return monthly.report(asked(store, **given))
 
 
-def claim(budget: str, limit: int = 1_000 * DOLLAR, window: str = "2026-09") -> Claim:
+def claim(
+    budget: str,
+    limit: int = 1_000 * DOLLAR,
+    window: str = "2026-09",
+    *,
+    lasts: tuple[int, int] | None = (MONTH_STARTS_AT_US, MONTH_ENDS_AT_US),
+) -> Claim:
     """An account that pays."""
     return Claim(
         account=account_name(budget, None, window), unit=Unit.NANODOLLARS, limit=limit,
-        at_short=AtShort.PASS, budget=budget, window=window, starts_at_us=MONTH_STARTS_AT_US,
-        ends_at_us=MONTH_ENDS_AT_US,
+        at_short=AtShort.PASS, budget=budget, window=window, starts_at_us=lasts[0] if lasts else None,
+        ends_at_us=lasts[1] if lasts else None,
     )  # fmt: skip
 
 
@@ -161,7 +168,7 @@ def test_budgets_of_providers_are_held_against_what_is_used_of_them() -> None:
 
 def test_wallets_are_held_against_what_will_be_asked_of_them() -> None:
     store = MemoryStore()
-    write(spent(10, 20, account=claim("wallet:team", window="total")), store)
+    write(spent(10, 20, group="prod", account=claim("wallet:team", window="total", lasts=None)), store)
     groups = (Group(name="prod", environment="production", wallet="team"),)
     policy = msgspec.structs.replace(
         a_policy(),
@@ -180,6 +187,44 @@ def test_wallets_are_held_against_what_will_be_asked_of_them() -> None:
     assert [
         table.name for table in sheet_of(store, policy=a_policy()).tables if table.name == "wallets"
     ] == []
+
+
+def test_a_budget_of_a_day_is_expected_to_go_on_for_its_day_and_not_for_the_month() -> None:
+    store = MemoryStore()
+    today_us = MONTH_STARTS_AT_US + 9 * DAY_US
+    today = claim("openai", 30 * DOLLAR, "2026-09-10", lasts=(today_us, today_us + DAY_US))
+    write([*spent(9, 20), *spent(1, 20, at_us=today_us + HOUR_US, account=today)], store)
+    daily = a_budget("$30", name="openai", period=Period.DAILY, provider="openai")
+
+    asks = asked(store, policy=a_policy(daily), now_us=today_us + 12 * HOUR_US)
+    sheet = monthly.report(asks)
+
+    (row,) = sheet.table("provider_budgets").named_rows()
+    (told,) = forecast.report(asks).table("budgets").named_rows()
+    assert row["expected_nanodollars"] == told["forecast_nanodollars"]
+    assert 20 * DOLLAR <= int(row["expected_nanodollars"] or 0) <= 30 * DOLLAR
+    assert sheet.flag("provider_budget_short") is None
+
+
+def test_what_a_wallet_without_an_end_spent_in_other_months_is_not_asked_of_it_again() -> None:
+    store = MemoryStore()
+    team = claim("wallet:team", window="total", lasts=None)
+    write(spent(20, 40, group="prod", account=team, at_us=day(2026, 7, 3)), store)
+    write(spent(10, 20, group="prod", account=team), store)
+    policy = msgspec.structs.replace(
+        a_policy(),
+        groups=(Group(name="prod", environment="production", wallet="team"),),
+        wallets=(Wallet(team_id="team", owner="ana", allocation_nanodollars=1_500 * DOLLAR),),
+    )
+
+    sheet = sheet_of(store, policy=policy, now_us=MONTH_STARTS_AT_US + 10 * DAY_US)
+
+    (row,) = sheet.table("wallets").named_rows()
+    (plan,) = sheet.table("plan").named_rows()
+    still_to_come = int(plan["forecast_nanodollars"] or 0) - 200 * DOLLAR
+    assert row["spent_nanodollars"] == 1_000 * DOLLAR
+    assert row["expected_nanodollars"] == 1_000 * DOLLAR + still_to_come
+    assert sheet.flag("wallet_short") is None
 
 
 def test_outcomes_and_caps_are_on_the_sheet() -> None:

@@ -1,7 +1,8 @@
-"""Whole nanodollars: read from text, show, divide rounding up."""
+"""Whole nanodollars: read from text, show, divide, round."""
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 NANODOLLARS_PER_DOLLAR = 1_000_000_000
 TOKENS_PER_MILLION = 1_000_000
@@ -69,3 +70,9 @@ def dollars(nanodollars: int) -> str:
 def divide_up(dividend: int, divisor: int) -> int:
     """Divide and round towards more money, so that a remainder is never lost."""
     return -(-dividend // divisor)
+
+
+def nearest_whole(amount: Fraction) -> int:
+    """Round a mean, a share or a forecast of an amount to the nearest whole number, half away from zero."""
+    whole = (2 * abs(amount.numerator) + amount.denominator) // (2 * amount.denominator)
+    return whole if amount >= 0 else -whole

@@ -1,10 +1,12 @@
 """Which cheaper model the same calls could go to: by the policy, else by the family of the model."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import product
 
 import msgspec
 
+from farthing.domain.money import nearest_whole
 from farthing.domain.names import is_pattern, names_model
 from farthing.domain.usage import Usage
 from farthing.ledger.slices import SpendRow
@@ -94,7 +96,7 @@ class CheaperModels:
         whole = _cost(row, own)
         if not (there and whole):
             there, whole = dearness(cheaper.price.cards), dearness(own.cards)
-        return (2 * row.cost_nanodollars * there + whole) // (2 * whole) if whole else there
+        return nearest_whole(Fraction(row.cost_nanodollars * there, whole)) if whole else there
 
     def _find(self, rules: Environment | None, provider: str, model: str) -> Cheaper | None:
         own = self._prices.find(provider, model, self._at_us)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import msgspec
 
-from farthing.domain.money import dollars
+from farthing.domain.money import dollars, nearest_whole
 from farthing.domain.period import Period, from_microseconds, window_of
 from farthing.ledger.entries import Balance, Unit
 from farthing.policy.rules import Budget
@@ -109,7 +109,7 @@ def environment_outlooks(asked: Question, days: Mapping[str, _Days] | None = Non
             outlook = Outlook(
                 environment=environment,
                 spent=spent,
-                forecast=spent + _rounded(rest),
+                forecast=spent + nearest_whole(rest),
                 pace=pace,
                 plan=plans.get(environment),
             )
@@ -214,7 +214,7 @@ def _outlook(balance: Balance, pace: Pace, now_us: int) -> BudgetOutlook:
         window=balance.window,
         spent=balance.settled,
         limit=balance.limit,
-        forecast=balance.settled + _rounded(rest),
+        forecast=balance.settled + nearest_whole(rest),
         reached_on="reached" if left <= 0 < balance.settled else reached,
     )
 
@@ -228,10 +228,6 @@ def _together(days: Mapping[str, _Days]) -> _Days:
         for day, cost in costs.items():
             sums[day] = sums.get(day, 0) + cost
     return sums
-
-
-def _rounded(amount: Fraction) -> int:
-    return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
 
 
 # ── tables and flags ────────────────────────────────────────────────────────────────────────────
@@ -248,7 +244,7 @@ def _environment_table(outlooks: Sequence[Outlook]) -> Table:
             (
                 one.environment,
                 one.spent,
-                _rounded(one.pace.a_day),
+                nearest_whole(one.pace.a_day),
                 one.forecast,
                 one.plan,
                 part(one.forecast, one.plan or 0),
@@ -259,7 +255,7 @@ def _environment_table(outlooks: Sequence[Outlook]) -> Table:
         footer=(
             "total",
             sum(one.spent for one in outlooks),
-            sum(_rounded(one.pace.a_day) for one in outlooks),
+            sum(nearest_whole(one.pace.a_day) for one in outlooks),
             (forecast := sum(one.forecast for one in outlooks)),
             plan,
             part(forecast, plan or 0),

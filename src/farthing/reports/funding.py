@@ -1,11 +1,12 @@
 """Whether the money is there: how much of the budgets of providers is used, and what wallets still have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import msgspec
 
-from farthing.domain.money import dollars
+from farthing.domain.money import dollars, nearest_whole
+from farthing.domain.names import matches
 from farthing.domain.period import window_of
 from farthing.ledger.entries import account_name
 from farthing.policy.rules import Budget
@@ -53,11 +54,28 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
         return self.expected > self.limit
 
 
-def provider_budgets(asked: Question, growth: Fraction) -> list[Funding]:
-    """Every budget of the policy that is for providers alone, in the window that the span ends in.
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What will be asked of accounts.
 
-    growth: what will be spent when the span ends, for each dollar that is spent now.
+    forecasts: what will have been spent, by budget and window, of those whose window is open now.
+    growth: what an environment will have spent in the span, for each dollar of it that is spent now.
     """
+
+    forecasts: Mapping[tuple[str, str], int]
+    growth: Fraction
+
+    def expected(self, budget: str, window: str, *, spent: int, is_endless: bool, in_span: int) -> int:
+        """What an account will have spent: as its window was forecast; without an end, when the span ends.
+
+        in_span: what was spent in the span by the calls that pay from it, where it has no end.
+        """
+        if is_endless:
+            return spent + nearest_whole(min(spent, in_span) * (self.growth - 1))
+        return self.forecasts.get((budget, window), spent)
+
+
+def provider_budgets(asked: Question, demand: Demand) -> list[Funding]:
+    """Every budget of the policy that is for providers alone, in the window that the span ends in."""
     found = []
     at_us = _looked_at(asked)
     for budget in asked.policy.budgets if asked.policy else ():
@@ -72,13 +90,19 @@ def provider_budgets(asked: Question, growth: Fraction) -> list[Funding]:
                     window=window.key,
                     limit=balance.limit if balance else budget.limit_in(window),
                     spent=spent,
-                    expected=_grown(spent, growth),
+                    expected=demand.expected(
+                        budget.name,
+                        window.key,
+                        spent=spent,
+                        is_endless=window.ends_at_us is None,
+                        in_span=_spent_in_span(asked, "provider", budget.match["provider"]),
+                    ),
                 )
             )
     return sorted(found, key=lambda one: (-one.spent, one.name))
 
 
-def wallets(asked: Question, growth: Fraction) -> list[Funding]:
+def wallets(asked: Question, demand: Demand) -> list[Funding]:
     """Every wallet that groups of the environment pay from."""
     if asked.policy is None:
         return []
@@ -89,7 +113,13 @@ def wallets(asked: Question, growth: Fraction) -> list[Funding]:
             window=standing.balance.window,
             limit=standing.balance.limit,
             spent=standing.balance.settled,
-            expected=_grown(standing.balance.settled, growth),
+            expected=demand.expected(
+                standing.balance.budget,
+                standing.balance.window,
+                spent=standing.balance.settled,
+                is_endless=standing.balance.ends_at_us is None,
+                in_span=_spent_in_span(asked, "group", standing.groups),
+            ),
             owner=standing.wallet.owner,
         )
         for standing in wallet_standings(asked.policy, asked.store, _looked_at(asked))
@@ -187,6 +217,11 @@ def _looked_at(asked: Question) -> int:
     return min(asked.now_us, asked.span.until_us - 1)
 
 
-def _grown(spent: int, growth: Fraction) -> int:
-    grown = spent * growth
-    return (2 * grown.numerator + grown.denominator) // (2 * grown.denominator)
+def _spent_in_span(asked: Question, dimension: str, names: Iterable[str]) -> int:
+    """What some providers or groups spent in the span, in every environment."""
+    rows = asked.store.spend(by=[dimension], since_us=asked.span.since_us, until_us=asked.span.until_us)
+    return sum(
+        row.cost_nanodollars
+        for row in rows
+        if any(matches(name, value) for name in names if (value := row.by[dimension]) is not None)
+    )

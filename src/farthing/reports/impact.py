@@ -6,6 +6,7 @@ from fractions import Fraction
 import msgspec
 
 from farthing.domain.errors import Reason
+from farthing.domain.money import nearest_whole
 from farthing.domain.period import from_microseconds
 from farthing.ledger.auditing import WantedActs
 from farthing.ledger.slices import SpendRow
@@ -201,7 +202,7 @@ def _amounts(before: Fraction | None, after: Fraction | None) -> tuple[Value, ..
 
 
 def _rounded(amount: Fraction | None) -> int | None:
-    return None if amount is None else (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
+    return None if amount is None else nearest_whole(amount)
 
 
 def _count_table(names: Sequence[str], then: _Period, now: _Period) -> Table:

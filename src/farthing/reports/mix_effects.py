@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import msgspec
 
+from farthing.domain.money import nearest_whole
 from farthing.ledger.slices import SpendRow
 
 Model = tuple[str | None, str | None]
@@ -78,7 +79,7 @@ def effects(before: Rows, after: Rows, rates_of: Callable[[Model], Rates]) -> Ef
         at_cache += now.calls * _product(now.paid, now.tokens, now.prompt_cache, then.price)
     at_volume = known * Fraction(calls_after, calls_before)
     volume, mix, tokens, cache = map(
-        _rounded, (at_volume - known, at_mix - at_volume, at_tokens - at_mix, at_cache - at_tokens)
+        nearest_whole, (at_volume - known, at_mix - at_volume, at_tokens - at_mix, at_cache - at_tokens)
     )
     return Effects(
         volume=volume, mix=mix, tokens=tokens, cache=cache, price=change - volume - mix - tokens - cache
@@ -147,12 +148,6 @@ def _product(*factors: Fraction | None) -> Fraction:
 
 def _over(part: int, whole: int) -> Fraction | None:
     return Fraction(part, whole) if whole > 0 else None
-
-
-def _rounded(amount: Fraction) -> int:
-    """To the nanodollar, half away from zero."""
-    whole = (2 * abs(amount.numerator) + amount.denominator) // (2 * amount.denominator)
-    return whole if amount >= 0 else -whole
 
 
 def _cost(rows: Rows) -> int:

@@ -15,7 +15,14 @@ from farthing.reports.asking import Question
 from farthing.reports.comparing import compared
 from farthing.reports.environments import PRODUCTION, in_order, nothing_yet
 from farthing.reports.forecast import Outlook
-from farthing.reports.funding import funding_flags, provider_budgets, provider_table, wallet_table, wallets
+from farthing.reports.funding import (
+    Demand,
+    funding_flags,
+    provider_budgets,
+    provider_table,
+    wallet_table,
+    wallets,
+)
 from farthing.reports.outcomes import outcome_costs, outcome_table
 from farthing.reports.quantiles import how_exact
 from farthing.reports.ranking import NONE
@@ -58,8 +65,8 @@ def report(asked: Question) -> Sheet:
     if here is None:
         return nothing_yet("monthly", title, asked, *_elsewhere(environment, rows))
     outlook = next(iter(forecast.environment_outlooks(asked)), None)
-    growth = _growth(here, outlook)
-    budgets, purses = provider_budgets(asked, growth), wallets(asked, growth)
+    demand = _demand(every, here, outlook)
+    budgets, purses = provider_budgets(asked, demand), wallets(asked, demand)
     counts = asked.store.cost_counts(
         of="calls",
         by=["environment"],
@@ -167,11 +174,15 @@ def _plan(here: SpendRow, outlook: Outlook, asked: Question) -> Table:
     )
 
 
-def _growth(here: SpendRow, outlook: Outlook | None) -> Fraction:
-    """What will be spent when the span ends, for each dollar that is spent now."""
-    if outlook is None or not here.cost_nanodollars:
-        return Fraction(1)
-    return max(Fraction(outlook.forecast, here.cost_nanodollars), Fraction(1))
+def _demand(asked: Question, here: SpendRow, outlook: Outlook | None) -> Demand:
+    """What will be asked of accounts; nothing more once the span is over."""
+    if asked.span.until_us <= asked.now_us:
+        return Demand(forecasts={}, growth=Fraction(1))
+    growth = Fraction(1)
+    if outlook is not None and here.cost_nanodollars > 0:
+        growth = max(Fraction(outlook.forecast, here.cost_nanodollars), growth)
+    forecasts = {(one.budget, one.window): one.forecast for one in forecast.budget_outlooks(asked)}
+    return Demand(forecasts=forecasts, growth=growth)
 
 
 def _percentiles(counts: CostCounts) -> Iterator[Table]:

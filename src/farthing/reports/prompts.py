@@ -1,7 +1,9 @@
 """Prompts that developers sent again and again within a day, and what a few runs would have cost."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
+from farthing.domain.money import nearest_whole
 from farthing.ledger.report_store import LEAST_SENT, PromptRow
 from farthing.reports.asking import Question
 from farthing.reports.environments import nothing_yet
@@ -67,7 +69,7 @@ def prompts_of(asked: Question) -> list[PromptRow]:
 def enough_nanodollars(row: PromptRow) -> int:
     """What a prompt would have cost had it been sent a few times on each of its days."""
     runs = min(ENOUGH * row.days, row.calls)
-    return (2 * row.cost_nanodollars * runs + row.calls) // (2 * row.calls)
+    return nearest_whole(Fraction(row.cost_nanodollars * runs, row.calls))
 
 
 def avoidable_nanodollars(row: PromptRow) -> int:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 import msgspec
 
+from farthing.domain.money import nearest_whole
 from farthing.reports.spans import Span
 
 # Begins the row of a ranking that holds what is not shown one by one.
@@ -151,5 +152,5 @@ def part(of: int, whole: int) -> Fraction | None:
 
 
 def mean_nanodollars(cost_nanodollars: int, count: int) -> int | None:
-    """The cost of one, rounded half up to the nanodollar; None of none."""
-    return (2 * cost_nanodollars + count) // (2 * count) if count > 0 else None
+    """The cost of one, to the nearest nanodollar; None of none."""
+    return nearest_whole(Fraction(cost_nanodollars, count)) if count > 0 else None

@@ -4,7 +4,7 @@ import unicodedata
 from decimal import Decimal
 from fractions import Fraction
 
-from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars
+from farthing.domain.money import NANODOLLARS_PER_DOLLAR, dollars, nearest_whole
 from farthing.domain.period import iso_utc
 from farthing.reports.sheet import Kind, Value
 
@@ -100,19 +100,16 @@ def ratio(of: Fraction) -> str:
 
 
 def rounded(value: Fraction, places: int) -> Decimal:
-    """A fraction as a decimal number, rounded half up, away from zero."""
-    scaled = value * 10**places
-    whole = (2 * abs(scaled.numerator) + scaled.denominator) // (2 * scaled.denominator)
+    """A fraction as a decimal number, rounded half away from zero."""
     # Read from text, which keeps every digit; arithmetic with decimals would keep twenty-eight.
-    return Decimal(f"{whole if scaled >= 0 else -whole}E-{places}")
+    return Decimal(f"{nearest_whole(value * 10**places)}E-{places}")
 
 
 def significant(nanodollars: int) -> int:
-    """An amount rounded half up to four digits that count, and never coarser than a cent."""
+    """An amount rounded to four digits that count, and never coarser than a cent."""
     places = max(len(str(abs(nanodollars))) - 4, 0)
     unit = min(int(10**places), NANODOLLARS_PER_DOLLAR // 100)
-    whole = (2 * abs(nanodollars) + unit) // (2 * unit) * unit
-    return whole if nanodollars >= 0 else -whole
+    return nearest_whole(Fraction(nanodollars, unit)) * unit
 
 
 def _short(number: Decimal) -> str:
