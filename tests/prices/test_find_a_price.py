@@ -84,7 +84,7 @@ def test_a_name_that_is_merely_similar_has_no_price(provider: str, name: str) ->
     assert BOOK.find(provider, name, TODAY) is None
 
 
-@pytest.mark.parametrize("provider", ["vllm", "ollama", "simulator", "mock", "my-openai", ""])
+@pytest.mark.parametrize("provider", ["vllm", "ollama", "mock", "my-openai", ""])
 def test_a_provider_that_is_not_in_the_book_has_no_prices(provider: str) -> None:
     assert BOOK.find(provider, "gpt-4o", TODAY) is None
     assert BOOK.dearest(provider, TODAY) is None
@@ -233,3 +233,23 @@ def test_a_declared_price_does_not_change_which_model_a_name_means() -> None:
 
     assert book.listed("openai", "gpt-4o-2024-08-06") == "gpt-4o"
     assert book.listed("openai", "no-such-model") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "maker"),
+    [
+        ("gpt-4o-2024-08-06", "openai"),
+        ("claude-haiku-4-5", "anthropic"),
+        ("gemini-2.5-flash", "google"),
+        ("deepseek-chat", "deepseek"),
+    ],
+)
+def test_a_simulator_charges_what_the_maker_of_the_model_does(model: str, maker: str) -> None:
+    assert BOOK.seller("simulator", model) == maker
+    assert BOOK.find("simulator", model, TODAY) == BOOK.find(maker, model, TODAY)
+    assert BOOK.seller("azure", model) == "azure"
+
+
+def test_a_simulator_has_no_price_for_a_model_that_nobody_has() -> None:
+    assert BOOK.seller("simulator", "our-own") == "simulator"
+    assert BOOK.find("simulator", "our-own", TODAY) is None

@@ -55,8 +55,9 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
     }
 )
 
-# Answer in place of a provider, in every dialect; their address is known only once they run.
-SIMULATOR, MOCK = "simulator", "mock"
+# Answers in place of a provider, in every dialect, as the simulator does; their address is known only once
+# they run.
+MOCK = "mock"
 ALL_FAMILIES = ("openai", "anthropic", "gemini")
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from farthing.config.providers import ALL_FAMILIES, MOCK, PROVIDERS, SIMULATOR, Provider, provider_of_secret
+from farthing.config.providers import ALL_FAMILIES, MOCK, PROVIDERS, Provider, provider_of_secret
 from farthing.config.schema import TargetSection
 from farthing.config.source import Source
 from farthing.config.yaml_source import Path
 from farthing.domain.errors import Problem
-from farthing.domain.names import nearest
+from farthing.domain.names import SIMULATOR, nearest
 from farthing.policy.reach import PROVIDER_ALIASES
 from farthing.policy.rules import Target
 from farthing.prices.override import Override

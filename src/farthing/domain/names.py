@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+# The provider that answers in place of others, and charges what they do.
+SIMULATOR = "simulator"
+
 # How providers date one and the same model: gpt-4o-2024-08-06, claude-haiku-4-5-20251001,
 # gpt-4-0613, gemini-2.0-flash-001, claude-sonnet-4@20250514, claude-3-5-haiku-latest. A bare "-5" or
 # "-mini" is not a date but another model.

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from farthing.domain.names import SIMULATOR
 from farthing.prices.facts import FactsBook, ModelFacts
 from farthing.prices.names import NameIndex, tails_of, undated
 from farthing.prices.override import Override
@@ -74,6 +75,7 @@ class PriceBook:
     def find(self, provider: str, model: str, at_us: int, *, service_tier: str | None = None) -> Price | None:
         """The price of a model at a moment; None where the book has none.
 
+        provider: what a simulator charges is found too, see seller.
         at_us: microseconds since 1970, UTC; prices have days and some have hours.
         service_tier: the tier that the call asks for, so that its ceiling reckons with it.
         """
@@ -133,9 +135,18 @@ class PriceBook:
             _remember(self._known, model, providers)
         return providers
 
+    def seller(self, provider: str, model: str) -> str:
+        """The provider whose prices hold: a simulator charges what the maker of the model does."""
+        if provider != SIMULATOR:
+            return provider
+        known = self.known(model)
+        makers = (maker for maker in self._facts.makers if maker in known)
+        return next(makers, known[0] if known else provider)
+
     # ── inside ──────────────────────────────────────────────────────────────────────────────────
 
     def _find(self, provider: str, model: str, at_us: int, service_tier: str | None) -> _Found:
+        provider = self.seller(provider, model)
         home, record = self._model(provider, model)
         override = self._override(provider, model, record)
         if override is not None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from farthing.domain.money import dollars
 from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
+from farthing.reports.sheet import Kind, mean_nanodollars
+from farthing.reports.telling import shown
 from farthing.reports.totals import with_rest
 
 DIMENSIONS = ("environment", "key", "model", "provider", "group", "developer", "run", "hour")
@@ -56,8 +57,10 @@ def dearer_staging(rows: Iterable[SpendRow]) -> str | None:
         return None
     if staging.cost_nanodollars * production.calls <= production.cost_nanodollars * staging.calls:
         return None
-    each = (row.cost_nanodollars // row.calls for row in (staging, production))
-    return "staging costs {} a call and production {}, at fewer calls".format(*map(dollars, each))
+    each = [
+        shown(Kind.MEAN, mean_nanodollars(row.cost_nanodollars, row.calls)) for row in (staging, production)
+    ]
+    return "staging costs {} a call and production {}, at fewer calls".format(*each)
 
 
 def spend_json(row: SpendRow) -> dict[str, object]:
