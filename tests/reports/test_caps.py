@@ -11,6 +11,7 @@ from farthing.domain.stop import new_stop
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import AtShort, Claim, Unit, account_name
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.store import Store
 from farthing.policy.definition import definition_name, definition_of
 from farthing.reports.asking import Question
 from farthing.reports.caps import report
@@ -18,16 +19,16 @@ from farthing.reports.sheet import Level, Sheet
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, HOUR_US, MONTH_ENDS_AT_US, MONTH_STARTS_AT_US
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_limits import g7, g11
 from farthing.scenarios.writing import write
 from tests.builders import a_budget
+from tests.reports.conftest import Months
 
 MONTH = Span(MONTH_STARTS_AT_US, MONTH_ENDS_AT_US)
 USAGE = Usage(input_tokens=10, output_tokens=1)
 
 
-def asked(store: MemoryStore, **given: object) -> Sheet:
+def asked(store: Store, **given: object) -> Sheet:
     """The report over the month."""
     return report(Question(store=store, span=MONTH, now_us=MONTH_ENDS_AT_US, **given))  # type: ignore[arg-type]
 
@@ -207,11 +208,8 @@ def test_development_without_a_limit_is_not() -> None:
     assert sheet.table("environments").named_rows()[0]["uncapped_percent"] == 1
 
 
-def test_the_month_without_caps_hits_none() -> None:
-    store = MemoryStore()
-    write(g1(), store)
-
-    sheet = asked(store)
+def test_the_month_without_caps_hits_none(months: Months) -> None:
+    sheet = asked(months())
 
     assert [row["cap_hit_percent"] for row in sheet.table("environments").named_rows()] == [0, 0, 0]
     flag = sheet.flag("uncapped_production")

@@ -6,23 +6,26 @@ import pytest
 
 from farthing.domain.usage import Usage
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.store import Store
 from farthing.reports.asking import Question
 from farthing.reports.environments import report
 from farthing.reports.sheet import Kind, Sheet, Value
 from farthing.reports.spans import Span
 from farthing.reports.telling import percent, shown
 from farthing.scenarios.moments import DAY_US, MONTH_ENDS_AT_US, MONTH_STARTS_AT_US
+from farthing.scenarios.pricing import Profile
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1, g6
+from farthing.scenarios.seeds_environments import g6
 from farthing.scenarios.seeds_limits import g14
 from farthing.scenarios.writing import write
+from tests.reports.conftest import Months
 
 MONTH = Span(MONTH_STARTS_AT_US, MONTH_ENDS_AT_US)
 CENT = 10_000_000
 THREE = ("development", "staging", "production")
 
 
-def asked(store: MemoryStore, span: Span = MONTH) -> Sheet:
+def asked(store: Store, span: Span = MONTH) -> Sheet:
     """The report over the month."""
     return report(Question(store=store, span=span, now_us=MONTH_ENDS_AT_US))
 
@@ -33,11 +36,9 @@ def told(sheet: Sheet, table: str, column: str) -> dict[Value, Value]:
 
 
 @pytest.fixture(scope="module")
-def month() -> Sheet:
+def month(months: Months) -> Sheet:
     """The published month."""
-    store = MemoryStore()
-    write(g1(), store)
-    return asked(store)
+    return asked(months())
 
 
 def test_g1_the_split(month: Sheet) -> None:
@@ -78,13 +79,10 @@ def test_g1_hit_rates(month: Sheet) -> None:
 
 @pytest.mark.parametrize(
     ("profile", "cents"),
-    [("launch", (20_250, 7_480, 34_650)), ("live", (12_000, 4_420, Fraction(12_285, 10)))],
+    [(Profile.LAUNCH, (20_250, 7_480, 34_650)), (Profile.LIVE, (12_000, 4_420, Fraction(12_285, 10)))],
 )
-def test_g1_at_other_prices(profile: str, cents: tuple[int, int, Fraction]) -> None:
-    store = MemoryStore()
-    write(g1(profile), store)
-
-    sheet = asked(store)
+def test_g1_at_other_prices(months: Months, profile: Profile, cents: tuple[int, int, Fraction]) -> None:
+    sheet = asked(months(profile))
 
     assert told(sheet, "split", "cost_nanodollars") == dict(
         zip(THREE, [amount * CENT for amount in cents], strict=True)

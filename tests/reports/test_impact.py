@@ -132,3 +132,11 @@ def test_one_environment_needs_no_total() -> None:
     sheet = report(asking(a_ledger(g12_change()), BOTH, at_us=SEPTEMBER, environment="staging"))
     assert {row["environment"] for row in rows_of(sheet, "money")} == {"staging"}
     assert money(sheet, "staging", "cost")["saved_percent"] == Fraction(55, 75)
+
+
+def test_days_before_the_first_call_of_the_ledger_do_not_count() -> None:
+    store = a_ledger([a_call_of("1", at_us=AUGUST + number * DAY_US) for number in range(20, 31)])
+    sheet = report(asking(store, Span(AUGUST, AUGUST + 31 * DAY_US), at_us=AUGUST + 25 * DAY_US))
+    assert sheet.span == Span(AUGUST + 20 * DAY_US, AUGUST + 31 * DAY_US)
+    assert money(sheet, "development", "cost a day")["saved_percent"] == 0
+    assert "The first call of the ledger is of 2026-08-21; days before it do not count." in sheet.notes

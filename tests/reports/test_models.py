@@ -18,9 +18,9 @@ from farthing.reports.sheet import Level
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, WEEK_STARTS_AT_US
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_people import g3
 from tests.builders import NOON_US, a_call
+from tests.reports.conftest import Months
 from tests.reports.ledgers import MONTH, WEEK, a_call_of, a_ledger, asking, rows_of, total_of
 
 
@@ -167,8 +167,8 @@ def test_an_empty_ledger_says_what_to_do() -> None:
     assert "Send one" in sheet.notes[0]
 
 
-def test_the_month_has_weeks_and_the_year_has_months() -> None:
-    store = a_ledger(g1())
+def test_the_month_has_weeks_and_the_year_has_months(months: Months) -> None:
+    store = months()
     month = report(asking(store, MONTH, top=100))
     assert {row["period"] for row in rows_of(month, "use")} == {f"2026-W{week}" for week in range(36, 41)}
     assert total_of(month, "use")["cost_nanodollars"] == 634_500_000_000  # 202.50 + 72.00 + 360.00
@@ -178,8 +178,8 @@ def test_the_month_has_weeks_and_the_year_has_months() -> None:
     assert rows_of(year, "avoidable") == rows_of(month, "avoidable")
 
 
-def test_one_environment_alone_can_be_asked_for() -> None:
-    sheet = report(asking(a_ledger(g1()), MONTH, environment="staging"))
+def test_one_environment_alone_can_be_asked_for(months: Months) -> None:
+    sheet = report(asking(months(), MONTH, environment="staging"))
     assert {row["environment"] for row in rows_of(sheet, "use")} == {"staging"}
     assert total_of(sheet, "use")["cost_nanodollars"] == 72_000_000_000
 

@@ -11,6 +11,7 @@ from farthing.domain.period import Period
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import AtShort, Claim, Unit, account_name
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.store import Store
 from farthing.policy.rules import Group, Wallet
 from farthing.reports import forecast, monthly, weekly
 from farthing.reports.asking import Question
@@ -19,10 +20,10 @@ from farthing.reports.sheet import Sheet
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, HOUR_US, MONTH_ENDS_AT_US, MONTH_STARTS_AT_US, day
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_limits import g11
 from farthing.scenarios.writing import write
 from tests.builders import a_budget, a_policy
+from tests.reports.conftest import Months
 
 MONTH = Span(MONTH_STARTS_AT_US, MONTH_ENDS_AT_US)
 DOLLAR = 1_000_000_000
@@ -30,12 +31,12 @@ PLAN = a_budget("$400", name="prod-month", environment="production")
 OPENAI = a_budget("$300", name="openai", provider="openai")
 
 
-def asked(store: MemoryStore, **given: Any) -> Question:
+def asked(store: Store, **given: Any) -> Question:
     """The question about the month, when it is over."""
     return Question(**{"store": store, "span": MONTH, "now_us": MONTH_ENDS_AT_US + HOUR_US, **given})
 
 
-def sheet_of(store: MemoryStore, **given: Any) -> Sheet:
+def sheet_of(store: Store, **given: Any) -> Sheet:
     """The monthly sheet."""
     return monthly.report(asked(store, **given))
 
@@ -68,14 +69,12 @@ def spent(days: int, dollars: int, *, environment: str = "production", **given: 
 
 
 @pytest.fixture(scope="module")
-def published() -> MemoryStore:
+def published(months: Months) -> Store:
     """The published month."""
-    store = MemoryStore()
-    write(g1(), store)
-    return store
+    return months()
 
 
-def test_g1_the_month_of_production(published: MemoryStore) -> None:
+def test_g1_the_month_of_production(published: Store) -> None:
     sheet = sheet_of(published, policy=a_policy(PLAN))
 
     (month,) = sheet.table("month").named_rows()
@@ -88,7 +87,7 @@ def test_g1_the_month_of_production(published: MemoryStore) -> None:
     assert (plan["elapsed_percent"], plan["forecast_nanodollars"]) == (1, 360 * DOLLAR)
 
 
-def test_g1_the_month_is_split_into_what_earns_and_what_prepares(published: MemoryStore) -> None:
+def test_g1_the_month_is_split_into_what_earns_and_what_prepares(published: Store) -> None:
     rows = sheet_of(published).table("streams").named_rows()
 
     assert {row["stream"]: row["cost_nanodollars"] for row in rows} == {
@@ -97,7 +96,7 @@ def test_g1_the_month_is_split_into_what_earns_and_what_prepares(published: Memo
     }
 
 
-def test_both_sheets_read_the_same_sums(published: MemoryStore) -> None:
+def test_both_sheets_read_the_same_sums(published: Store) -> None:
     """One span, two views: what the weekly sheet tells of development is part of the monthly total."""
     month = sheet_of(published)
     week = weekly.report(asked(published))
@@ -115,7 +114,7 @@ def test_both_sheets_read_the_same_sums(published: MemoryStore) -> None:
     assert total["cost_nanodollars"] == every[0].cost_nanodollars
 
 
-def test_percentiles_are_those_of_their_report(published: MemoryStore) -> None:
+def test_percentiles_are_those_of_their_report(published: Store) -> None:
     own = percentiles(asked(published, environment="production"))
 
     assert sheet_of(published).table("percentiles").rows == own.table("environments").rows

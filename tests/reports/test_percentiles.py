@@ -10,6 +10,7 @@ from farthing.domain.usage import Usage
 from farthing.ledger.cost_buckets import bucket_bounds, cost_bucket
 from farthing.ledger.memory import MemoryStore
 from farthing.ledger.report_store import EXACT_MAX, CostCount
+from farthing.ledger.store import Store
 from farthing.reports.asking import Question
 from farthing.reports.percentiles import report
 from farthing.reports.quantiles import PERCENTS, percentile, percentiles
@@ -17,15 +18,15 @@ from farthing.reports.sheet import Sheet
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import MONTH_ENDS_AT_US, MONTH_STARTS_AT_US, evenly
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_limits import g14
 from farthing.scenarios.writing import write
+from tests.reports.conftest import Months
 
 MONTH = Span(MONTH_STARTS_AT_US, MONTH_ENDS_AT_US)
 USAGE = Usage(input_tokens=10, output_tokens=1)
 
 
-def asked(store: MemoryStore, **given: object) -> Sheet:
+def asked(store: Store, **given: object) -> Sheet:
     """The report over the month."""
     return report(Question(store=store, span=MONTH, now_us=MONTH_ENDS_AT_US, **given))  # type: ignore[arg-type]
 
@@ -147,9 +148,8 @@ def test_the_rest_of_many_features_is_one_row_with_percentiles_of_its_own() -> N
     assert (others["feature"], others["calls"], others["p50_nanodollars"]) == ("(others)", 8 + 7 + 6 + 5, 3)
 
 
-def test_the_month_of_three_environments_has_the_percentiles_of_its_table() -> None:
-    store = MemoryStore()
-    write(g1(), store)
+def test_the_month_of_three_environments_has_the_percentiles_of_its_table(months: Months) -> None:
+    store = months()
 
     told = {str(row["environment"]): row for row in asked(store).table("environments").named_rows()}
 

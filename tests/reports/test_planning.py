@@ -5,14 +5,14 @@ from fractions import Fraction
 from farthing.reports.planning import report
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, day
-from farthing.scenarios.seeds_environments import g1
+from tests.reports.conftest import Months
 from tests.reports.ledgers import DOLLAR, MONTH, a_call_of, a_ledger, asking, rows_of, total_of
 
 SEPTEMBER = day(2026, 9)
 
 
-def test_the_published_month_is_parted_in_two() -> None:
-    sheet = report(asking(a_ledger(g1()), MONTH))
+def test_the_published_month_is_parted_in_two(months: Months) -> None:
+    sheet = report(asking(months(), MONTH))
     assert [(row["stream"], row["calls"], row["cost_nanodollars"]) for row in rows_of(sheet, "streams")] == [
         ("revenue-bearing", 200_000, 360_000_000_000),
         ("development and evaluation", 23_000, 274_500_000_000),
@@ -45,8 +45,8 @@ def test_a_month_that_cost_nothing_has_no_shares() -> None:
     assert [row["cost_percent"] for row in rows_of(sheet, "streams")] == [None, None]
 
 
-def test_one_day_is_enough() -> None:
-    sheet = report(asking(a_ledger(g1()), Span(SEPTEMBER, SEPTEMBER + DAY_US)))
+def test_one_day_is_enough(months: Months) -> None:
+    sheet = report(asking(months(), Span(SEPTEMBER, SEPTEMBER + DAY_US)))
     assert len(rows_of(sheet, "parts")) == 3
 
 

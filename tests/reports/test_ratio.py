@@ -20,7 +20,8 @@ from farthing.reports.telling import plain, shown
 from farthing.scenarios.moments import DAY_US, day
 from farthing.scenarios.pricing import Profile
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import SHIPPED_AT_US, SHIPPED_FEATURE, g1, g4, g5, g6
+from farthing.scenarios.seeds_environments import SHIPPED_AT_US, SHIPPED_FEATURE, g4, g5, g6
+from tests.reports.conftest import Months
 from tests.reports.ledgers import MONTH, a_call_of, a_ledger, asking, rows_of, total_of
 
 YEAR = last_months(12, MONTH.since_us)
@@ -49,8 +50,8 @@ def a_month(development: str, production: str = "1000", staging: str | None = No
 # ── one month ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_month_of_the_published_table_is_flagged_at_one_to_1_78() -> None:
-    sheet = report(asking(a_ledger(g1()), MONTH))
+def test_the_month_of_the_published_table_is_flagged_at_one_to_1_78(months: Months) -> None:
+    sheet = report(asking(months(), MONTH))
     (row,) = rows_of(sheet, "months")
     assert row["development_cost_nanodollars"] == 202_500_000_000
     assert row["other_nonproduction_cost_nanodollars"] == 72_000_000_000
@@ -75,8 +76,10 @@ def test_the_month_of_the_published_table_is_flagged_at_one_to_1_78() -> None:
 
 
 @pytest.mark.parametrize(("profile", "ratio"), [(Profile.LAUNCH, "1:1.71"), (Profile.LIVE, "9.8:1")])
-def test_other_price_lists_give_the_same_calls_other_ratios(profile: Profile, ratio: str) -> None:
-    sheet = report(asking(a_ledger(g1(profile)), MONTH))
+def test_other_price_lists_give_the_same_calls_other_ratios(
+    months: Months, profile: Profile, ratio: str
+) -> None:
+    sheet = report(asking(months(profile), MONTH))
     (row,) = rows_of(sheet, "months")
     kind = sheet.table("months").columns[4].kind
     assert plain(kind, row["development_to_production"]) == ratio
@@ -154,8 +157,8 @@ def test_an_empty_ledger_says_what_to_do() -> None:
     assert "farthing serve" in sheet.notes[0]
 
 
-def test_one_day_is_enough() -> None:
-    sheet = report(asking(a_ledger(g1()), Span(MONTH.since_us, MONTH.since_us + DAY_US)))
+def test_one_day_is_enough(months: Months) -> None:
+    sheet = report(asking(months(), Span(MONTH.since_us, MONTH.since_us + DAY_US)))
     assert len(rows_of(sheet, "months")) == 1
     assert sheet.flag("development_ratio") is not None
 
@@ -310,8 +313,16 @@ def test_without_an_annotation_nobody_knows_what_shipped() -> None:
     assert elevated(a_ledger(g5()), 22) is None
 
 
+def a_flagged_month() -> Store:
+    september = day(2026, 9)
+    production = a_call_of(at_us=september, environment="production")
+    return a_ledger([a_call_of("0.51", at_us=september), production])
+
+
 def test_an_annotation_mutes_the_ratio_until_it_expires() -> None:
-    store = a_ledger(g1())
+    store = a_ledger(
+        [a_call_of("0.51", at_us=day(2026, 9)), a_call_of(at_us=day(2026, 9), environment="production")]
+    )
     store.annotate(an_annotation("search", until=date(2026, 9, 20)))
 
     def flags(now_us: int) -> list[str]:
@@ -323,7 +334,9 @@ def test_an_annotation_mutes_the_ratio_until_it_expires() -> None:
 
 
 def test_a_month_that_was_accepted_to_its_end_stays_accepted() -> None:
-    store = a_ledger(g1())
+    store = a_ledger(
+        [a_call_of("0.51", at_us=day(2026, 9)), a_call_of(at_us=day(2026, 9), environment="production")]
+    )
     store.annotate(an_annotation("search", until=date(2026, 10, 2)))
     flag = report(asking(store, MONTH, now_us=day(2026, 11))).flag("development_ratio_accepted")
     assert flag is not None

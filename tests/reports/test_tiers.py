@@ -7,6 +7,7 @@ import pytest
 
 from farthing.domain.usage import Usage
 from farthing.ledger.memory import MemoryStore
+from farthing.ledger.store import Store
 from farthing.prices.book import load_book
 from farthing.prices.override import Override
 from farthing.reports.asking import Question
@@ -16,17 +17,18 @@ from farthing.reports.spans import Span
 from farthing.reports.telling import percent
 from farthing.reports.tiers import report
 from farthing.scenarios.moments import DAY_US, MONTH_ENDS_AT_US, MONTH_STARTS_AT_US
+from farthing.scenarios.pricing import Profile
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_models import g10
 from farthing.scenarios.writing import write
+from tests.reports.conftest import Months
 
 MONTH = Span(MONTH_STARTS_AT_US, MONTH_ENDS_AT_US)
 MINI, GPT_4O, GPT_4 = ("openai", "gpt-4o-mini"), ("openai", "gpt-4o"), ("openai", "gpt-4")
 CENT = 10_000_000
 
 
-def asked(store: MemoryStore, span: Span = MONTH, **given: object) -> Sheet:
+def asked(store: Store, span: Span = MONTH, **given: object) -> Sheet:
     """The report over the month."""
     return report(Question(store=store, span=span, now_us=MONTH_ENDS_AT_US, **given))  # type: ignore[arg-type]
 
@@ -116,9 +118,8 @@ def test_environments_have_shares_of_their_own() -> None:
     assert len(asked(store, environment="production").table("tiers").rows) == 1
 
 
-def test_one_dear_model_for_everything_is_premium_all_the_same() -> None:
-    store = MemoryStore()
-    write(g1("launch"), store)
+def test_one_dear_model_for_everything_is_premium_all_the_same(months: Months) -> None:
+    store = months(Profile.LAUNCH)
 
     assert {row["price_tier"] for row in asked(store).table("models").named_rows()} == {PREMIUM}
 
@@ -185,3 +186,19 @@ def test_an_empty_ledger_says_what_to_do() -> None:
     sheet = asked(MemoryStore())
 
     assert sheet.tables == () and sheet.notes
+
+
+def test_models_of_the_simulator_have_the_tiers_of_those_it_plays() -> None:
+    store = MemoryStore()
+    write((row._replace(provider="simulator") for row in g10()), store)
+    assert [(row["model"], row["price_tier"]) for row in asked(store).table("models").named_rows()] == [
+        ("gpt-4o-mini", CHEAP),
+        ("gpt-4o", MIDDLE),
+        ("gpt-4", PREMIUM),
+    ]
+
+
+def test_what_everything_would_cost_on_one_model_is_left_out_where_none_has_a_price() -> None:
+    store = MemoryStore()
+    write(calls("our-own", 3), store)
+    assert "instead" not in {table.name for table in asked(store).tables}

@@ -8,7 +8,7 @@ import pytest
 from farthing.reports.tokens import report
 from farthing.scenarios.moments import WEEK_STARTS_AT_US
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
+from tests.reports.conftest import Months
 from tests.reports.ledgers import MONTH, a_call_of, a_ledger, asking, rows_of
 
 
@@ -51,8 +51,8 @@ def test_answers_twice_as_long_as_in_production_are_pointed_at(development: int,
         assert flag.fix.endswith("environments: {development: {output_bound: 300}}")
 
 
-def test_the_month_has_the_tokens_it_was_made_of_and_hits_have_none() -> None:
-    rows = {row["environment"]: row for row in rows_of(report(asking(a_ledger(g1()), MONTH)), "tokens")}
+def test_the_month_has_the_tokens_it_was_made_of_and_hits_have_none(months: Months) -> None:
+    rows = {row["environment"]: row for row in rows_of(report(asking(months(), MONTH)), "tokens")}
     figures = ("answered", "input_tokens_per_call", "output_tokens_per_call")
     assert [rows["development"][name] for name in figures] == [15_000, 1_200, 500]
     assert [rows["staging"][name] for name in figures] == [6_800, 1_000, 400]

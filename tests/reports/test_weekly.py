@@ -9,8 +9,8 @@ from farthing.reports import environments, models, sessions, teams, weekly
 from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, WEEK_STARTS_AT_US
 from farthing.scenarios.rows import Row
-from farthing.scenarios.seeds_environments import g1
 from farthing.scenarios.seeds_people import g2, g3
+from tests.reports.conftest import Months
 from tests.reports.ledgers import DOLLAR, MONTH, a_call_of, a_ledger, asking, rows_of, total_of
 from tests.reports.test_teams import refused_on
 
@@ -61,8 +61,8 @@ def test_the_week_of_engineer_b_names_her_the_model_the_money_and_the_line() -> 
     assert (row["developer"], row["avoidable_nanodollars"]) == ("engineer-b", 18_002_880_000)
 
 
-def test_its_totals_are_those_of_the_other_reports() -> None:
-    store = a_ledger(g1())
+def test_its_totals_are_those_of_the_other_reports(months: Months) -> None:
+    store = months()
     asked = asking(store, MONTH)
     here = asking(store, MONTH, environment="development")
     (spend,) = rows_of(weekly.report(asked), "spend")
