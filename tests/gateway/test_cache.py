@@ -496,6 +496,7 @@ def test_a_call_key_may_neither_see_nor_clear_the_cache(gateway: RunningGateway)
 def test_another_process_can_clear_what_a_running_gateway_keeps(gateway: RunningGateway) -> None:
     key = gateway.key("development")
     gateway.chat(key, "hello")
+    assert is_hit(gateway.chat(key, "hello"))  # an answer is kept after it was given
     other = open_answers(gateway.folder / "farthing-cache.db")
     assert other.clear("development") == 1
     other.close()
