@@ -225,3 +225,16 @@ def test_one_line_mends_all_premium_models_of_an_environment() -> None:
     assert "allow: [gpt-4o-mini, claude-haiku-4-5, gpt-4.1-mini], otherwise: downgrade" in alice.fix
     assert "downgrade: {gpt-4o: gpt-4o-mini, claude-sonnet-4-5: claude-haiku-4-5}" in alice.fix
     assert (alice.level, bob.level) == (Level.WARNING, Level.NOTE)  # less than a dollar is a note
+
+
+def test_an_environment_without_calls_is_told_where_there_are_some() -> None:
+    sheet = report(asking(a_ledger([a_call_of("1")]), environment="dev"))
+    assert sheet.tables == ()
+    assert sheet.notes[0].startswith("No call of dev is on this ledger in that span. There are calls of development:")
+
+
+def test_weeks_and_months_are_headed_as_what_they_are() -> None:
+    store = a_ledger([a_call_of()])
+    weeks = report(asking(store)).table("use")
+    months = report(asking(store, Span(WEEK_STARTS_AT_US, WEEK_STARTS_AT_US + 70 * DAY_US))).table("use")
+    assert [weeks.columns[0].heading, months.columns[0].heading] == ["Week", "Month"]

@@ -84,7 +84,7 @@ def _show(report: Report, given: Mapping[str, Any]) -> None:
             prices=read_prices(loaded),
             by=tuple(given.get("by") or ()),
             at_us=at_us,
-            **{name: given[name] for name in _AS_GIVEN if given.get(name) is not None},
+            **{"top": report.top, **{name: given[name] for name in _AS_GIVEN if given.get(name) is not None}},
         )
         try:
             with screen.aside().status(f"Reading {report.name} ..."):

@@ -97,7 +97,7 @@ def _sheet(
         policy=running.policy,
         prices=running.prices,
         at_us=span_between(at, None, now_us, days=1).since_us if at else None,
-        **given,
+        **{"top": report.top, **given},
     )
     return report.build(asked)
 

@@ -47,6 +47,16 @@ class SpendRow(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     clamped: int = 0
     uncapped: int = 0
 
+    @property
+    def served(self) -> int:
+        """Calls that a provider or the response cache answered; voided ones are not."""
+        return self.calls - self.voided
+
+    @property
+    def paid(self) -> int:
+        """Calls that a provider was paid for."""
+        return self.served - self.cached
+
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """A question about spend: which roll-up, by which of its dimensions, where they equal what.

@@ -17,6 +17,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     help: the question it answers, in a sentence. module: where it is, if not under its name.
     takes: what it understands besides a span, of the OPTIONS below.
     span: what it covers unless told otherwise: days back, "month", "week" or "year".
+    top: how many rows its rankings show unless told otherwise.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     module: str = ""
     takes: tuple[str, ...] = ()
     span: int | str = 30
+    top: int = 20
 
     def usual_span(self, now_us: int) -> Span:
         """What it covers unless told otherwise."""
@@ -196,6 +198,7 @@ REPORTS = (
         example="farthing report weekly --week last --format html --output week.html",
         takes=("environment", "least", "top"),
         span="week",
+        top=10,
     ),
     Report(
         name="monthly",
@@ -203,6 +206,7 @@ REPORTS = (
         example="farthing report monthly --month last",
         takes=("environment", "top"),
         span="month",
+        top=10,
     ),
 )
 

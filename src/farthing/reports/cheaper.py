@@ -179,7 +179,7 @@ def _by_its_maker(model: str) -> Iterator[str]:
 
 def _cost(row: SpendRow, price: Price) -> int:
     """What the tokens of a slice cost; calls of a slice are priced as if they were of equal size."""
-    calls = max(row.calls - row.cached - row.voided, 1)
+    calls = max(row.paid, 1)
     input_tokens = row.input_tokens // calls
     card = [price.cards[0], *[one for one in price.cards if 0 < one.above_input_tokens < input_tokens]][-1]
     usage = Usage(

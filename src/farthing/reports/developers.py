@@ -11,7 +11,7 @@ from farthing.domain.period import Period, from_microseconds, window_of
 from farthing.ledger.slices import SpendRow
 from farthing.policy.rules import Budget
 from farthing.reports.asking import Question
-from farthing.reports.environments import nothing_yet
+from farthing.reports.environments import NO_DEVELOPER, nothing_yet
 from farthing.reports.limit_hits import refused_at_limits
 from farthing.reports.ranking import Cells, dearest, together, top_of
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, part
@@ -77,7 +77,7 @@ def report(asked: Question) -> Sheet:
     )
     named = dearest([row for row in rows if row.by[DEVELOPER] is not None])
     if not named:
-        return nothing_yet("developers", title, asked, _WAY_ON)
+        return nothing_yet("developers", title, asked, NO_DEVELOPER)
     personal = personal_budget(asked)
     refused = refused_at_limits(asked, DEVELOPER)
     whole = total_of(named)
@@ -105,12 +105,6 @@ def report(asked: Question) -> Sheet:
         flags=tuple(_flags(named, personal, refused)),
         notes=tuple(_notes(rows, personal)),
     )
-
-
-_WAY_ON = (
-    "No call in that span has a developer. Give each developer a key of their own: "
-    "farthing key create --environment development --label alice"
-)
 
 
 # ── the budget of each ──────────────────────────────────────────────────────────────────────────

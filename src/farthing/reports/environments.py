@@ -4,14 +4,15 @@ from collections.abc import Iterable
 
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
+from farthing.reports.ranking import NONE
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value, mean_nanodollars, part
 from farthing.reports.spend import complete_spend, dearer_staging
 from farthing.reports.telling import percent
 from farthing.reports.totals import total_of
 
-PRODUCTION = "production"
+DEVELOPMENT, PRODUCTION = "development", "production"
 # From the desk to the customer; environments of other names stand behind these, by name.
-ORDER = ("development", "ci", "staging", PRODUCTION)
+ORDER = (DEVELOPMENT, "ci", "staging", PRODUCTION)
 
 _SPLIT = (
     Column("environment", "Environment"),
@@ -94,13 +95,37 @@ def environment_place(environment: str | None) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
+NO_DEVELOPER = (
+    "No call in that span has a developer. Give each developer a key of their own: "
+    "farthing key create --environment development --label alice"
+)
+
+
 def nothing_yet(name: str, title: str, asked: Question, *notes: str) -> Sheet:
-    """The sheet of a span without calls: it says what to do."""
-    way_on = notes or (
-        "No call is on this ledger in that span. Send one through farthing serve or a guarded client, "
-        "or look further back with --since 90d. farthing demo makes a ledger to try reports on.",
+    """The sheet of a span without what is asked for: it says what to do."""
+    way_on = (
+        _elsewhere(asked)
+        or notes
+        or (
+            "No call is on this ledger in that span. Send one through farthing serve or a guarded client, or "
+            "ask for another span, such as --since 365d. farthing demo makes a ledger to try reports on.",
+        )
     )
     return Sheet(name=name, title=title, span=asked.span, provisional=asked.is_provisional, notes=way_on)
+
+
+def _elsewhere(asked: Question) -> tuple[str, ...]:
+    """Where the calls of the span are, if the environment that is asked for has none of them."""
+    if asked.environment is None:
+        return ()
+    rows = asked.store.spend(by=["environment"], since_us=asked.span.since_us, until_us=asked.span.until_us)
+    names = [row.by["environment"] or NONE for row in in_order(rows)]
+    if not names or asked.environment in names:
+        return ()
+    return (
+        f"No call of {asked.environment} is on this ledger in that span. There are calls of "
+        f"{', '.join(names)}: name another environment with --environment, or look further back.",
+    )
 
 
 def _split(row: SpendRow, total: SpendRow, production: SpendRow | None) -> tuple[Value, ...]:
@@ -122,7 +147,7 @@ def _calls(row: SpendRow, production: SpendRow | None) -> tuple[Value, ...]:
     return (
         row.by["environment"],
         mean_nanodollars(row.cost_nanodollars, row.calls),
-        mean_nanodollars(row.cost_nanodollars, row.calls - row.cached),
+        mean_nanodollars(row.cost_nanodollars, row.paid),
         times,
         row.cached,
         part(row.cached, row.calls),

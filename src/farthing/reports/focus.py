@@ -19,7 +19,6 @@ from farthing.reports.export import cached_write
 from farthing.reports.export_columns import Cell, ExportColumn, Kind
 from farthing.reports.spans import DAY_US, Span
 
-VERSIONS = ("1.2", "1.3")
 CURRENCY = "USD"
 # Whose bill it is where the policy names no organization.
 NOBODY_NAMED = "farthing"

@@ -17,14 +17,14 @@ from farthing.reports.pace import LOOK_BACK_DAYS, Pace, pace_of
 from farthing.reports.ranking import OTHERS, top_of
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value, part
 from farthing.reports.spans import DAY_US, midnight_us
-from farthing.reports.telling import percent
+from farthing.reports.telling import percent, rounded_dollars
 
 TITLE = "Forecast"
 _ENVIRONMENTS = (
     Column("environment", "Environment"),
     Column("spent_nanodollars", "Spent", Kind.MONEY),
-    Column("expected_a_day_nanodollars", "expected a day", Kind.MONEY),
-    Column("forecast_nanodollars", "Forecast", Kind.MONEY),
+    Column("expected_a_day_nanodollars", "expected a day", Kind.MEAN),
+    Column("forecast_nanodollars", "Forecast", Kind.MEAN),
     Column("plan_nanodollars", "Plan", Kind.MONEY),
     Column("forecast_of_plan_percent", "of plan", Kind.SHARE),
     Column("method", "Told from"),
@@ -36,7 +36,7 @@ _BUDGETS = (
     Column("spent_nanodollars", "Spent", Kind.MONEY),
     Column("limit_nanodollars", "Limit", Kind.MONEY),
     Column("spent_of_limit_percent", "of limit", Kind.SHARE),
-    Column("forecast_nanodollars", "Forecast", Kind.MONEY),
+    Column("forecast_nanodollars", "Forecast", Kind.MEAN),
     Column("forecast_of_limit_percent", "forecast of limit", Kind.SHARE),
     Column("reached_on", "Reached"),
 )
@@ -306,7 +306,7 @@ def plan_flags(outlooks: Sequence[Outlook]) -> Iterator[Flag]:
             yield Flag(
                 name="forecast_over_plan",
                 level=Level.WARNING,
-                text=f"{one.environment} will have spent {dollars(one.forecast)} when the month ends,"
+                text=f"{one.environment} will have spent {rounded_dollars(one.forecast)} when the month ends,"
                 f" {_of(one.forecast, one.plan)} of the {dollars(one.plan)} planned.",
                 fix=f"farthing report mix --environment {one.environment} --month this",
             )
@@ -321,7 +321,7 @@ def _budget_flags(budgets: Sequence[BudgetOutlook]) -> Iterator[Flag]:
             name="budget_will_be_reached",
             level=Level.WARNING,
             text=f"{name} will reach its limit of {dollars(one.limit)} on {one.reached_on}; at this pace"
-            f" it would take {dollars(one.forecast)} in {one.window}.",
+            f" it would take {rounded_dollars(one.forecast)} in {one.window}.",
             fix=f'farthing budget raise {one.budget}{value} AMOUNT --reason "…"',
         )
 

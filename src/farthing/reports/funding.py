@@ -12,7 +12,7 @@ from farthing.ledger.entries import account_name
 from farthing.policy.rules import Budget
 from farthing.reports.asking import Question
 from farthing.reports.sheet import Column, Flag, Kind, Level, Table, Value, part
-from farthing.reports.telling import percent
+from farthing.reports.telling import percent, rounded_dollars
 from farthing.reports.wallets import wallet_standings
 
 _PROVIDERS = (
@@ -22,7 +22,7 @@ _PROVIDERS = (
     Column("limit_nanodollars", "Limit", Kind.MONEY),
     Column("spent_nanodollars", "Used", Kind.MONEY),
     Column("spent_of_limit_percent", "Used of limit", Kind.SHARE),
-    Column("expected_nanodollars", "Expected", Kind.MONEY),
+    Column("expected_nanodollars", "Expected", Kind.MEAN),
     Column("expected_of_limit_percent", "Expected of limit", Kind.SHARE),
 )
 _WALLETS = (
@@ -32,7 +32,7 @@ _WALLETS = (
     Column("funded_nanodollars", "Funded", Kind.MONEY),
     Column("spent_nanodollars", "Spent", Kind.MONEY),
     Column("remaining_nanodollars", "Left", Kind.MONEY),
-    Column("expected_nanodollars", "Expected demand", Kind.MONEY),
+    Column("expected_nanodollars", "Expected demand", Kind.MEAN),
     Column("expected_of_funded_percent", "Demand of funds", Kind.SHARE),
 )
 
@@ -192,7 +192,7 @@ def funding_flags(budgets: Sequence[Funding], found: Sequence[Funding]) -> Itera
 
 def _ask(one: Funding) -> str:
     share = f" ({percent(Fraction(one.expected, one.limit))} %)" if one.limit > 0 else ""
-    return f"{dollars(one.expected)}{share} will be asked of it; {dollars(one.spent)} are spent"
+    return f"{rounded_dollars(one.expected)}{share} will be asked of it; {dollars(one.spent)} are spent"
 
 
 def _figures(one: Funding) -> tuple[Value, ...]:

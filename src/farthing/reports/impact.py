@@ -1,6 +1,7 @@
 """Before and after: what a change made of spend, calls, cost per call and runaway incidents."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from fractions import Fraction
 
 import msgspec
@@ -12,11 +13,10 @@ from farthing.ledger.auditing import WantedActs
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import BadQuestion, Question
 from farthing.reports.comparing import begun, is_whole_months
-from farthing.reports.environments import environment_place, nothing_yet
+from farthing.reports.environments import DEVELOPMENT, environment_place, nothing_yet
 from farthing.reports.incidents import runaway_incidents
-from farthing.reports.ratio_months import DEVELOPMENT
 from farthing.reports.sheet import Column, Kind, Sheet, Table, Value, part
-from farthing.reports.spans import DAY_US, Span
+from farthing.reports.spans import DAY_US, Span, midnight_us
 from farthing.reports.totals import total_of
 
 TITLE = "Before and after"
@@ -63,7 +63,8 @@ class _Period(msgspec.Struct, frozen=True, kw_only=True):
 
 def report(asked: Question) -> Sheet:
     """Hold two periods against each other, parted by a day."""
-    before, after = _periods(asked)
+    parted = _periods(asked)
+    before, after = _known(asked, *parted), parted[1]
     then, now = _told(asked, before), _told(asked, after)
     if not then.rows and not now.rows:
         return nothing_yet("impact", TITLE, asked)
@@ -78,7 +79,7 @@ def report(asked: Question) -> Sheet:
         span=Span(before.since_us, after.until_us),
         provisional=asked.is_provisional,
         tables=(_money_table(names, then, now, by_day=not alike), _count_table(names, then, now)),
-        notes=tuple(_notes(before, after, alike=alike)),
+        notes=tuple(_notes(before, after, alike=alike, begins=before != parted[0])),
     )
 
 
@@ -115,6 +116,20 @@ def _policy_changed_us(asked: Question, span: Span) -> int | None:
 
 def _parted(span: Span, at_us: int) -> tuple[Span, Span]:
     return Span(span.since_us, at_us), Span(at_us, span.until_us)
+
+
+def _known(asked: Question, before: Span, after: Span) -> Span:
+    """What comes before, without the days before the ledger's first call: on them nothing was saved.
+
+    Whole months stay as they are, as on an invoice.
+    """
+    if is_whole_months(before) and is_whole_months(after):
+        return before
+    if asked.store.spend(by=["month"], until_us=before.since_us):
+        return before
+    rows = asked.store.spend(by=["day"], since_us=before.since_us, until_us=before.until_us)
+    first = min((row.by["day"] or "" for row in rows), default=None)
+    return before if first is None else Span(midnight_us(date.fromisoformat(first)), before.until_us)
 
 
 def _told(asked: Question, span: Span) -> _Period:
@@ -225,8 +240,10 @@ def _count_table(names: Sequence[str], then: _Period, now: _Period) -> Table:
     return Table(name="counts", title="What happened", columns=_COUNTS, rows=tuple(rows))
 
 
-def _notes(before: Span, after: Span, *, alike: bool) -> Iterator[str]:
+def _notes(before: Span, after: Span, *, alike: bool, begins: bool) -> Iterator[str]:
     yield f"Before: {before}. After: {after}."
+    if begins:
+        yield f"The first call of the ledger is of {before.first_day}; days before it do not count."
     if not alike:
         yield "The two are not equally long, so costs are held against each other by the day."
     yield (

@@ -10,7 +10,7 @@ from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
 from farthing.reports.comparing import compared
 from farthing.reports.environments import environment_place, nothing_yet
-from farthing.reports.mix_effects import Effects, Model, Rates, Rows, calls_of, effects, total_effects
+from farthing.reports.mix_effects import Effects, Model, Rates, Rows, effects, total_effects
 from farthing.reports.ranking import NONE, OTHERS, top_of
 from farthing.reports.sheet import Column, Kind, Sheet, Table, Value, mean_nanodollars, part
 from farthing.reports.spans import Span
@@ -150,17 +150,15 @@ def _driver_table(found: _Environments, before: Span, span: Span) -> Table:
 
 
 def _driver_cells(name: str, span: str, row: SpendRow) -> tuple[Value, ...]:
-    calls = calls_of(row)
-    paid = calls - row.cached
     return (
         name,
         span.removesuffix(" (UTC)"),
-        calls,
-        part(row.cached, calls),
-        part(row.input_tokens, paid),
-        part(row.output_tokens, paid),
+        row.served,
+        part(row.cached, row.served),
+        part(row.input_tokens, row.paid),
+        part(row.output_tokens, row.paid),
         part(row.cached_read, row.input_tokens),
-        mean_nanodollars(row.cost_nanodollars, calls),
+        mean_nanodollars(row.cost_nanodollars, row.served),
     )
 
 
@@ -197,11 +195,11 @@ def _model_table(found: _Environments, top: int) -> Table:
 
 
 def _lines(name: str, before: Rows, after: Rows) -> Iterator[_Line]:
-    totals = [sum(map(calls_of, rows.values())) for rows in (before, after)]
+    totals = [sum(row.served for row in rows.values()) for rows in (before, after)]
     for model in before.keys() | after.keys():
         provider, called = model
         then, now = (rows.get(model) for rows in (before, after))
-        calls = (calls_of(then) if then else 0, calls_of(now) if now else 0)
+        calls = (then.served if then else 0, now.served if now else 0)
         yield _Line(
             names=(name, provider or NONE, called or NONE),
             calls=calls,
@@ -232,6 +230,12 @@ def _notes(found: _Environments, split: Mapping[str, Effects], before: Span) -> 
         yield (
             f"{name} {verb} by {dollars(abs(change))}; most of it came from {_NAMES[most]} "
             f"({'+' if named[most] > 0 else '-'}{dollars(abs(named[most]))})."
+        )
+    voided = sum(row.voided for both in found.values() for rows in both for row in rows.values())
+    if voided:
+        yield (
+            f"{voided:,} calls that reached no provider are not counted here; reports that count all calls "
+            "have them."
         )
     yield (
         "Worked out in this order: volume, models, tokens a call, caches, prices; each with what came before "

@@ -86,14 +86,9 @@ def effects(before: Rows, after: Rows, rates_of: Callable[[Model], Rates]) -> Ef
     )
 
 
-def calls_of(row: SpendRow) -> int:
-    """Calls that reached a model or the response cache."""
-    return row.calls - row.voided
-
-
 def _factors(before: SpendRow | None, after: SpendRow | None, rates: Rates) -> tuple[_Factors, _Factors]:
     """The factors of a model in both spans; what one span does not tell is taken from the other."""
-    by_call = any(row is not None and _paid(row) and not _weight(row, rates) for row in (before, after))
+    by_call = any(row is not None and row.paid and not _weight(row, rates) for row in (before, after))
     then, now = (_factors_of(row, None if by_call else rates) for row in (before, after))
     return _filled(then, now), _filled(now, then)
 
@@ -102,7 +97,7 @@ def _factors_of(row: SpendRow | None, rates: Rates | None) -> _Factors:
     """rates: None weighs each paid call alike, for calls that tell no tokens."""
     if row is None:
         return _Factors(calls=0)
-    calls, paid = calls_of(row), _paid(row)
+    calls, paid = row.served, row.paid
     weight = paid if rates is None else _weight(row, rates)
     cached_weight = paid if rates is None else _cached_weight(row, rates)
     return _Factors(
@@ -121,10 +116,6 @@ def _filled(factors: _Factors, other: _Factors) -> _Factors:
         if getattr(factors, name) is None
     }
     return msgspec.structs.replace(factors, **missing)
-
-
-def _paid(row: SpendRow) -> int:
-    return calls_of(row) - row.cached
 
 
 def _weight(row: SpendRow, rates: Rates) -> int:
@@ -155,7 +146,7 @@ def _cost(rows: Rows) -> int:
 
 
 def _all_calls(rows: Rows) -> int:
-    return sum(map(calls_of, rows.values()))
+    return sum(row.served for row in rows.values())
 
 
 def total_effects(parts: Iterable[Effects]) -> Effects:

@@ -26,7 +26,6 @@ PREMIUM = "premium"
 WORTH_IT_NANODOLLARS = NANODOLLARS_PER_DOLLAR
 
 _USE = (
-    Column("period", "Week"),
     Column("environment", "Environment"),
     Column("developer", "Developer"),
     Column("model", "Model"),
@@ -84,7 +83,7 @@ def report(asked: Question) -> Sheet:
     if not uses:
         return nothing_yet("models", title, asked)
     avoidable = avoidable_of(uses)
-    tables = [use_table(uses, asked.top)]
+    tables = [use_table(uses, asked.span, asked.top)]
     if avoidable:
         tables.append(avoidable_table(avoidable, asked.top))
     return Sheet(
@@ -104,7 +103,8 @@ def report(asked: Question) -> Sheet:
 def uses_of(asked: Question) -> list[Use]:
     """All calls of the span, by week or month, environment, developer and model."""
     models = cheaper_models(asked)
-    return [use for period, span in _periods(asked.span) for use in _uses_in(period, span, asked, models)]
+    _, periods = _periods(asked.span)
+    return [use for period, span in periods for use in _uses_in(period, span, asked, models)]
 
 
 def avoidable_of(uses: Iterable[Use]) -> list[Use]:
@@ -113,9 +113,8 @@ def avoidable_of(uses: Iterable[Use]) -> list[Use]:
     return sorted(premium, key=lambda use: (-use.avoidable_nanodollars, use.developer, use.model))
 
 
-def _periods(span: Span) -> list[tuple[str, Span]]:
-    weeks = [(week.week, week) for week in span.weeks()]
-    return weeks if len(weeks) <= WEEKS_MAX else [(month.month, month) for month in span.months()]
+def _periods(span: Span) -> tuple[str, list[tuple[str, Span]]]:
+    return span.weeks_or_months(weeks_max=WEEKS_MAX)
 
 
 def _uses_in(period: str, span: Span, asked: Question, models: CheaperModels) -> list[Use]:
@@ -160,15 +159,16 @@ def _together(uses: Iterable[Use]) -> list[Use]:
 # ── tables ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def use_table(uses: Sequence[Use], top: int) -> Table:
+def use_table(uses: Sequence[Use], span: Span, top: int) -> Table:
     """Every use with its share of the cost of the whole; the dearest ones, in the order of time."""
+    unit, _ = _periods(span)
     total = sum(use.cost_nanodollars for use in uses)
     dearest = sorted(uses, key=lambda use: (-use.cost_nanodollars, -use.calls, use.developer, use.model))
     shown = sorted(top_of(dearest, top, _others), key=_place)
     return Table(
         name="use",
         title="Which models, by whom",
-        columns=_USE,
+        columns=(Column("period", unit.capitalize()), *_USE),
         rows=tuple(_use_row(use, total) for use in shown),
         footer=("total", None, None, None, None, sum(use.calls for use in uses), total, None),
         chart="cost_nanodollars",

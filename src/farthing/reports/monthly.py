@@ -3,7 +3,7 @@
 It is put together from the other reports, so its totals are theirs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 
 import msgspec
@@ -13,7 +13,8 @@ from farthing.ledger.slices import SpendRow
 from farthing.reports import caps, forecast, mix, percentiles, planning
 from farthing.reports.asking import Question
 from farthing.reports.comparing import compared
-from farthing.reports.environments import PRODUCTION, in_order, nothing_yet
+from farthing.reports.composing import taken
+from farthing.reports.environments import PRODUCTION, nothing_yet
 from farthing.reports.forecast import Outlook
 from farthing.reports.funding import (
     Demand,
@@ -25,11 +26,9 @@ from farthing.reports.funding import (
 )
 from farthing.reports.outcomes import outcome_costs, outcome_table
 from farthing.reports.quantiles import how_exact
-from farthing.reports.ranking import NONE
 from farthing.reports.sheet import Column, Kind, Sheet, Table, mean_nanodollars, part
 from farthing.reports.totals import total_of
 
-TOP = 10
 _MONTH = (
     Column("environment", "Environment"),
     Column("calls", "Calls", Kind.COUNT),
@@ -46,7 +45,7 @@ _PLAN = (
     Column("cost_nanodollars", "Burned", Kind.MONEY),
     Column("cost_of_plan_percent", "Burned of plan", Kind.SHARE),
     Column("elapsed_percent", "Time over", Kind.SHARE),
-    Column("forecast_nanodollars", "Forecast", Kind.MONEY),
+    Column("forecast_nanodollars", "Forecast", Kind.MEAN),
     Column("forecast_of_plan_percent", "Forecast of plan", Kind.SHARE),
     Column("method", "Told from"),
 )
@@ -58,12 +57,12 @@ def report(asked: Question) -> Sheet:
     """Tell the month of production, for the people who pay for it and plan the next."""
     environment = asked.environment or PRODUCTION
     title = f"The month of {environment}"
-    every = msgspec.structs.replace(asked, environment=None, top=min(asked.top, TOP))
+    every = msgspec.structs.replace(asked, environment=None)
     asked = msgspec.structs.replace(every, environment=environment)
     rows = _spend(every)
     here = next((row for row in rows if row.by["environment"] == environment), None)
     if here is None:
-        return nothing_yet("monthly", title, asked, *_elsewhere(environment, rows))
+        return nothing_yet("monthly", title, asked)
     outlook = next(iter(forecast.environment_outlooks(asked)), None)
     demand = _demand(every, here, outlook)
     budgets, purses = provider_budgets(asked, demand), wallets(asked, demand)
@@ -78,13 +77,13 @@ def report(asked: Question) -> Sheet:
     tables = [
         _month(here, asked),
         *([_plan(here, outlook, asked)] if outlook else ()),
-        *_taken(planning.report(every), _SUMMED),
-        *_taken(changed, _CHANGED),
+        *taken([planning.report(every)], *_SUMMED),
+        *taken([changed], *_CHANGED),
         *([provider_table(budgets)] if budgets else ()),
         *([wallet_table(purses)] if purses else ()),
         *_percentiles(counts),
         *_outcomes(asked),
-        *_taken(limits, ("incidents",)),
+        *taken([limits], "incidents"),
     ]
     return Sheet(
         name="monthly",
@@ -108,21 +107,7 @@ def report(asked: Question) -> Sheet:
 def _spend(asked: Question) -> list[SpendRow]:
     span = asked.span
     rows = asked.store.spend(by=["environment"], since_us=span.since_us, until_us=span.until_us)
-    return [row for row in in_order(rows) if row.calls or row.cost_nanodollars]
-
-
-def _elsewhere(environment: str, rows: Sequence[SpendRow]) -> Iterator[str]:
-    if rows:
-        names = ", ".join(row.by["environment"] or NONE for row in rows)
-        yield (
-            f"No call of {environment} is on this ledger in that span. There are calls of {names}: "
-            "name another environment with --environment, or look further back."
-        )
-
-
-def _taken(sheet: Sheet, names: Sequence[str]) -> Iterator[Table]:
-    """Tables of another report by name, as far as it has something to tell."""
-    yield from (table for table in sheet.tables if table.name in names)
+    return [row for row in rows if row.calls or row.cost_nanodollars]
 
 
 def _month(here: SpendRow, asked: Question) -> Table:

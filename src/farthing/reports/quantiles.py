@@ -10,13 +10,18 @@ PERCENTS = (50, 95, 99)
 _Group = TypeVar("_Group", bound=Hashable)
 
 
+def nearest_rank(count: int, percent: int) -> int:
+    """Which of so many, counted from one, is the least that so many percent of them do not exceed."""
+    return -(-percent * count // 100)
+
+
 def percentile(counts: Sequence[CostCount], percent: int) -> int | None:
     """The cost that so many percent do not exceed; None of none.
 
     counts: the cheapest first. By nearest rank: it is the cost of one of them, nothing between two.
     Where costs are known by bucket, the middle of the bucket stands for all in it.
     """
-    rank = -(-percent * sum([count.count for count in counts]) // 100)
+    rank = nearest_rank(sum([count.count for count in counts]), percent)
     for count in counts:
         rank -= count.count
         if rank <= 0:
@@ -46,5 +51,6 @@ def how_exact(counts: CostCounts, what: str) -> str:
         return f"Percentiles are exact: nearest rank over {number:,} {what}."
     return (
         f"Percentiles are within 1 % of the exact cost: nearest rank in a histogram of {number:,} {what}. "
-        f"They are exact where a span has 10,000 {what} or fewer."
+        f"They are exact where all environments together have no more than 10,000 {what} in a span, and no "
+        "entries of it were deleted."
     )

@@ -10,10 +10,9 @@ from farthing.reports.annotations import accepts, in_force
 from farthing.reports.asking import Question
 from farthing.reports.comparing import compared
 from farthing.reports.elevated import State, Watched, first_day_needed, watched
-from farthing.reports.environments import nothing_yet
+from farthing.reports.environments import DEVELOPMENT, nothing_yet
 from farthing.reports.ranking import NONE, top_of
 from farthing.reports.ratio_months import (
-    DEVELOPMENT,
     NONPRODUCTION_TO,
     Band,
     Month,

@@ -6,11 +6,10 @@ from fractions import Fraction
 
 import msgspec
 
-from farthing.reports.environments import PRODUCTION
+from farthing.reports.environments import DEVELOPMENT, PRODUCTION
 from farthing.reports.sheet import part
 from farthing.reports.spans import Span
 
-DEVELOPMENT = "development"
 # After so many falls in a row, a rise is a reversal.
 FALLS = 2
 
@@ -60,7 +59,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Such as 2026-10."""
-        return f"{self.span.first_day:%Y-%m}"
+        return self.span.month
 
     @property
     def total(self) -> int:
@@ -95,8 +94,7 @@ def months_of(span: Span, costs: Mapping[tuple[str, str], int]) -> list[Month]:
     """
     found: list[Month] = []
     for one in span.months():
-        name = f"{one.first_day:%Y-%m}"
-        here = {environment: cost for (month, environment), cost in costs.items() if month == name}
+        here = {environment: cost for (month, environment), cost in costs.items() if month == one.month}
         development, production = here.pop(DEVELOPMENT, 0), here.pop(PRODUCTION, 0)
         month = Month(span=one, development=development, production=production, other=sum(here.values()))
         if found or month.total:

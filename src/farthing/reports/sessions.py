@@ -7,7 +7,7 @@ import msgspec
 from farthing.ledger.grains import HALF_HOUR_US
 from farthing.ledger.report_store import ActivityRow
 from farthing.reports.asking import BadQuestion, Question
-from farthing.reports.environments import nothing_yet
+from farthing.reports.environments import NO_DEVELOPER, nothing_yet
 from farthing.reports.ranking import Cells, together, top_of
 from farthing.reports.sheet import Column, Kind, Sheet, Table, mean_nanodollars, part
 
@@ -61,7 +61,7 @@ def report(asked: Question) -> Sheet:
         )
     sessions = sessions_of(asked)
     if not sessions:
-        return nothing_yet("sessions", title, asked, _WAY_ON)
+        return nothing_yet("sessions", title, asked, NO_DEVELOPER)
     return Sheet(
         name="sessions",
         title=title,
@@ -70,12 +70,6 @@ def report(asked: Question) -> Sheet:
         tables=(sessions_table(sessions, asked.top), _people(sessions, asked.top)),
         notes=("A session ends where its developer makes no call for more than 30 minutes.",),
     )
-
-
-_WAY_ON = (
-    "No call in that span has a developer. Give each developer a key of their own: "
-    "farthing key create --environment development --label alice"
-)
 
 
 def sessions_of(asked: Question) -> list[Session]:

@@ -21,8 +21,8 @@ class Kind(enum.StrEnum):
     """What a column holds, which decides how each output shows it.
 
     TEXT: str. COUNT: int. MONEY: int, nanodollars, shown to the last digit. MEAN: int, nanodollars of a
-    mean or a percentile, shown to people with four digits that count. SHARE: Fraction of a whole, shown
-    in percent.
+    mean, a percentile or a forecast, shown to people with four digits that count. SHARE: Fraction of a
+    whole, shown in percent.
     RATIO: Fraction of one sum over another, shown like 1:1.78. TIMES: Fraction, shown like 7.5x.
     NUMBER: Fraction, such as a mean. MOMENT: int, microseconds since 1970. DURATION: int, microseconds.
     """

@@ -66,6 +66,13 @@ class Span(msgspec.Struct, frozen=True):
             yield Span(max(midnight_us(monday), self.since_us), min(midnight_us(following), self.until_us))
             monday = following
 
+    def weeks_or_months(self, *, weeks_max: int) -> tuple[str, list[tuple[str, "Span"]]]:
+        """Its weeks by name, or its months where they are too many to read; and which of both they are."""
+        weeks = [(week.week, week) for week in self.weeks()]
+        if len(weeks) <= weeks_max:
+            return "week", weeks
+        return "month", [(month.month, month) for month in self.months()]
+
     @property
     def week(self) -> str:
         """The ISO week of its first day: 2026-W37."""

@@ -107,10 +107,8 @@ def _teams(rows: Iterable[SpendRow], hits: Iterable[LimitHits], asked: Question)
             name=name,
             sums=total_of(own),
             iterations=sum(row.calls for row in own if row.by["environment"] != PRODUCTION),
-            served=sum(row.calls - row.voided for row in own),
-            low_cost=sum(
-                row.calls - row.voided for row in own if row.calls and tiers.get(_model(row)) == CHEAP
-            ),
+            served=sum(row.served for row in own),
+            low_cost=sum(row.served for row in own if row.calls and tiers.get(_model(row)) == CHEAP),
             refused_at_limit=refused.get(name, 0),
         )
         for name, own in by_group.items()

@@ -45,6 +45,7 @@ def report(asked: Question) -> Sheet:
     prices = asked.prices or load_book()
     at_us = min(asked.span.until_us - 1, asked.now_us)
     tiers = price_tiers({_model(row) for row in rows}, prices, at_us)
+    instead = _instead(rows, prices, at_us)
     return Sheet(
         name="tiers",
         title=_TITLE,
@@ -54,7 +55,7 @@ def report(asked: Question) -> Sheet:
             tier_table(rows, tiers),
             _over_time(asked, tiers),
             _model_table(rows, tiers, asked.top),
-            _instead(rows, prices, at_us),
+            *([instead] if instead.rows else ()),
         ),
         notes=(HOW, "Requests answered from the cache count for the model that they asked."),
     )
@@ -85,9 +86,7 @@ def tier_table(rows: Sequence[SpendRow], tiers: Mapping[Model, str]) -> Table:
 
 def _over_time(asked: Question, tiers: Mapping[Model, str]) -> Table:
     """The share of each tier in the requests of each week or month, by environment."""
-    weeks = [(week.week, week) for week in asked.span.weeks()]
-    by_week = len(weeks) <= WEEKS_MAX
-    periods = weeks if by_week else [(month.month, month) for month in asked.span.months()]
+    unit, periods = asked.span.weeks_or_months(weeks_max=WEEKS_MAX)
     shown = [tier for tier in TIERS if tier != NO_PRICE or NO_PRICE in tiers.values()]
     told: list[tuple[Value, ...]] = []
     for name, span in periods:
@@ -99,10 +98,10 @@ def _over_time(asked: Question, tiers: Mapping[Model, str]) -> Table:
             ]
             told.append((name, environment, calls, *shares))
     return Table(
-        name="weeks" if by_week else "months",
+        name=f"{unit}s",
         title="Shares of requests by price tier, over time",
         columns=(
-            Column("week" if by_week else "month", "Week" if by_week else "Month"),
+            Column(unit, unit.capitalize()),
             Column("environment", "Environment"),
             Column("calls", "Requests", Kind.COUNT),
             *[Column(f"{tier.strip('()').replace(' ', '_')}_percent", tier, Kind.SHARE) for tier in shown],

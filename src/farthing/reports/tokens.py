@@ -99,7 +99,7 @@ def _in_order(rows: Iterable[SpendRow]) -> list[SpendRow]:
 
 def _profile(feature: str, row: SpendRow) -> Profile:
     # A hit used no tokens, and the tokens of a call that was assumed are not known.
-    answered = max(row.calls - row.cached - row.voided - row.assumed, 0)
+    answered = max(row.paid - row.assumed, 0)
     return Profile(
         feature=feature,
         environment=row.by["environment"] or NONE,

@@ -8,6 +8,7 @@ import msgspec
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
 from farthing.reports.environments import nothing_yet
+from farthing.reports.quantiles import PERCENTS, nearest_rank
 from farthing.reports.ranking import OTHERS, Cells
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, mean_nanodollars, part
 from farthing.reports.spans import DAY_US, Span, month_of
@@ -116,8 +117,8 @@ _WAY_ON = (
 
 
 def percentile_of(costs: Sequence[int], per_cent: int) -> int:
-    """The nearest rank: the least of sorted costs that so many per cent of all do not exceed."""
-    return costs[max(-(-per_cent * len(costs) // 100), 1) - 1]
+    """The least of sorted costs that so many per cent of all do not exceed; there is one at least."""
+    return costs[nearest_rank(len(costs), per_cent) - 1]
 
 
 # ── which users ─────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +199,7 @@ def _each(costs: Sequence[int]) -> Table:
         len(costs),
         total,
         mean_nanodollars(total, len(costs)),
-        *[percentile_of(costs, per_cent) for per_cent in (50, 95, 99)],
+        *[percentile_of(costs, per_cent) for per_cent in PERCENTS],
         costs[-1],
     )
     return Table(name="each", title="What one user costs in the span", columns=_EACH, rows=(row,))

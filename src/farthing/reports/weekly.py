@@ -14,17 +14,16 @@ from farthing.ledger.slices import SpendRow
 from farthing.reports import developers, models, prompts, sessions, teams
 from farthing.reports.asking import Question
 from farthing.reports.comparing import compared
-from farthing.reports.environments import in_order, nothing_yet
+from farthing.reports.composing import taken
+from farthing.reports.environments import DEVELOPMENT, nothing_yet
 from farthing.reports.ranking import NONE, Cells, dearest, together, top_of
 from farthing.reports.sheet import Column, Flag, Kind, Sheet, Table, mean_nanodollars, part
 from farthing.reports.spend import complete_spend
 from farthing.reports.totals import total_of
 
-DEVELOPMENT = "development"
 EXPERIMENT = "label:experiment"
 # What is tried so often, without anybody saying what came of it, is worth a formal evaluation.
 EVALUATED_FROM = 15
-TOP = 10
 SESSIONS_TOLD = 5
 _WEEK_DAYS = 7
 
@@ -60,11 +59,11 @@ def report(asked: Question) -> Sheet:
     """Tell the week of development, for the people who decide what to try next."""
     environment = asked.environment or DEVELOPMENT
     title = f"The week of {environment}" if asked.span.days == _WEEK_DAYS else f"Review of {environment}"
-    asked = msgspec.structs.replace(asked, environment=environment, top=min(asked.top, TOP))
+    asked = msgspec.structs.replace(asked, environment=environment)
     every = _of_environments(asked, asked.span.since_us, asked.span.until_us)
     here = next((row for row in every if row.by["environment"] == environment), None)
     if here is None:
-        return nothing_yet("weekly", title, asked, *_elsewhere(environment, every))
+        return nothing_yet("weekly", title, asked)
     tried = _experiments(asked)
     told = _outcomes(asked)
     repeated = prompts.prompts_of(asked)
@@ -73,11 +72,11 @@ def report(asked: Question) -> Sheet:
         inside.append(sessions.report(msgspec.structs.replace(asked, top=min(asked.top, SESSIONS_TOLD))))
     tables = [
         _spend(here, every, asked),
-        *_taken(inside, "avoidable"),
+        *taken(inside, "avoidable"),
         *([_experiments_table(tried, told, here, asked.top)] if _is_named(tried) else ()),
-        *_taken(inside, "teams", "limit_hits"),
+        *taken(inside, "teams", "limit_hits"),
         *_candidates(tried, told, repeated, asked.top),
-        *_taken(inside, "prompts", "sessions"),
+        *taken(inside, "prompts", "sessions"),
     ]
     return Sheet(
         name="weekly",
@@ -88,21 +87,6 @@ def report(asked: Question) -> Sheet:
         flags=tuple(flag for sheet in inside for flag in sheet.flags),
         notes=tuple(_notes(tried, inside, asked)),
     )
-
-
-def _taken(sheets: Sequence[Sheet], *names: str) -> Iterator[Table]:
-    """Tables of other reports by name, as far as they have something to tell."""
-    for name in names:
-        yield from (table for sheet in sheets for table in sheet.tables if table.name == name)
-
-
-def _elsewhere(environment: str, rows: Sequence[SpendRow]) -> Iterator[str]:
-    if rows:
-        names = ", ".join(row.by["environment"] or NONE for row in in_order(rows))
-        yield (
-            f"No call of {environment} is on this ledger in that span. There are calls of {names}: "
-            "name another environment with --environment, or look further back."
-        )
 
 
 # ── spend ───────────────────────────────────────────────────────────────────────────────────────
