@@ -196,6 +196,7 @@ def test_an_empty_window_says_where_to_look(farthing: CommandLine, calls: Calls)
         (("--format", "focus", "--focus-as", "parquet"), "no file is named", "--output calls.focus.parquet"),
         (("--focus-as", "parquet"), "--focus-as is of --format focus", "add  --format focus"),
         ((), "no file is named for the rows beside the summary", "--output calls.csv"),
+        (("--output", "october.xlsx"), "no export has a file that ends in .xlsx", "--format csv"),
         (("--output", "nowhere/x.csv"), "there is no folder nowhere", "--output nowhere/"),
     ],
 )

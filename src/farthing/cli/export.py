@@ -132,7 +132,7 @@ def _layout(
     """What to write: as it was told, else as the name of the file ends."""
     from farthing.reports.export_writing import Encoding, Layout
 
-    ending = Path(output).suffix.removeprefix(".") if output is not None else ""
+    ending = Path(output).suffix.removeprefix(".") if output is not None and not _is_folder(output) else ""
     if form is Form.FOCUS:
         organization = loaded.policy.organization if loaded is not None else ""
         named = FocusFile.PARQUET if ending == FocusFile.PARQUET.value else FocusFile.CSV
@@ -140,8 +140,26 @@ def _layout(
     if focus_as is not None:
         raise CommandError("--focus-as is of --format focus", fix="add  --format focus")
     if form is None:
-        form = Form(ending) if ending in (Form.JSON_LINES, Form.PARQUET) else Form.CSV
+        form = _form_of(ending)
     return Layout(encoding=Encoding(form.value))
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _form_of(ending: str) -> Form:
+    """The format that the name of a file tells. Raises CommandError where it tells another one."""
+    if not ending:
+        return Form.CSV
+    forms = {"csv": Form.CSV, "txt": Form.CSV, "jsonl": Form.JSON_LINES, "parquet": Form.PARQUET}
+    form = forms.get(ending.lower())
+    if form is None:
+        raise CommandError(
+            f"no export has a file that ends in .{ending}",
+            fix=f"name it .{', .'.join(forms)}, or add  --format csv  (a spreadsheet opens it)",
+        )
+    return form
 
 
 def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
@@ -149,7 +167,7 @@ def _file(output: str, asked: "Export", layout: "Layout", now_us: int) -> Path:
     from farthing.reports.export_window import file_name
 
     path = Path(output)
-    if not output.endswith(("/", os.sep)) and not path.is_dir():
+    if not _is_folder(output):
         if not path.parent.is_dir():
             raise CommandError(
                 f"there is no folder {path.parent}",

@@ -99,6 +99,7 @@ def trial_lines(trial: Trial, url: str) -> Iterator[str]:
     yield "Then look what it cost:"
     yield f"  {program()} spend --by environment --by model{trial.options}"
     yield f"  {program()} budget list{trial.options}"
+    yield f"  {program()} report environments{trial.options}"
     yield f"  {url}/api/docs"
 
 
