@@ -230,7 +230,7 @@ def test_one_line_mends_all_premium_models_of_an_environment() -> None:
 def test_an_environment_without_calls_is_told_where_there_are_some() -> None:
     sheet = report(asking(a_ledger([a_call_of("1")]), environment="dev"))
     assert sheet.tables == ()
-    assert sheet.notes[0].startswith("No call of dev is on this ledger in that span. There are calls of development:")
+    assert "No call of dev is on this ledger in that span. There are calls of development:" in sheet.notes[0]
 
 
 def test_weeks_and_months_are_headed_as_what_they_are() -> None:

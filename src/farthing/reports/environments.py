@@ -104,8 +104,8 @@ NO_DEVELOPER = (
 def nothing_yet(name: str, title: str, asked: Question, *notes: str) -> Sheet:
     """The sheet of a span without what is asked for: it says what to do."""
     way_on = (
-        _elsewhere(asked)
-        or notes
+        notes
+        or _elsewhere(asked)
         or (
             "No call is on this ledger in that span. Send one through farthing serve or a guarded client, or "
             "ask for another span, such as --since 365d. farthing demo makes a ledger to try reports on.",
