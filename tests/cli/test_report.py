@@ -85,3 +85,10 @@ def rows_of(result: Result) -> list[dict[str, Any]]:
     """The rows of the one table of the report."""
     rows: list[dict[str, Any]] = told(result)["tables"]["outcomes"]["rows"]
     return rows
+
+
+def test_a_document_and_json_exclude_each_other(farthing: CommandLine, outcomes: Path) -> None:
+    result = farthing("report", "outcomes", "--format", "html", "--json")
+
+    assert result.exit_code == 2
+    assert complaint(result)["message"] == "--format and --json exclude each other"

@@ -135,3 +135,8 @@ def test_assumed_costs_are_scaled_because_they_have_no_tokens() -> None:
 )
 def test_an_amount_in_a_sentence_has_the_digits_that_count(nanodollars: int, told: str) -> None:
     assert rounded_dollars(nanodollars) == told
+
+
+def test_a_simulator_has_no_cheaper_model_of_another_maker() -> None:
+    found = models(allow=("gpt-4o", "gpt-4o-mini", "gemini-2.5-flash-lite"))
+    assert found.of("development", "simulator", "gpt-4o") == found.of("development", "openai", "gpt-4o")

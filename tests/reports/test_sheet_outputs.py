@@ -175,3 +175,9 @@ def test_json_tells_exact_figures_by_name() -> None:
     }
     assert (told["since"], told["until"]) == ("2026-09-01T00:00:00.000000Z", "2026-10-01T00:00:00.000000Z")
     assert told["flags"] == [{"name": "high", "level": "warning", "text": "search", "fix": "search"}]
+
+
+def test_documents_say_that_the_line_of_a_flag_is_the_way_on() -> None:
+    sheet = a_sheet()
+    assert "To go on: <code>" in sheet_html(sheet)
+    assert "> To go on: `" in sheet_markdown(sheet)

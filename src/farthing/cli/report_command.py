@@ -96,10 +96,11 @@ def _show(report: Report, given: Mapping[str, Any]) -> None:
 
 def check_layout(layout: str | None, *, as_json: bool) -> None:
     """Raise CommandError for a format that there is not."""
-    if layout not in (None, "markdown", "html") or (layout and as_json):
-        raise CommandError(
-            f"--format {layout} is not one", fix="write --format markdown, --format html or --json"
-        )
+    fix = "write --format markdown, --format html or --json"
+    if layout not in (None, "markdown", "html"):
+        raise CommandError(f"--format {layout} is not one", fix=fix)
+    if layout and as_json:
+        raise CommandError("--format and --json exclude each other", fix=fix)
 
 
 def tell_sheet(sheet: "Sheet", *, layout: str | None, output: Path | None, as_json: bool) -> None:

@@ -76,6 +76,7 @@ class CheaperModels:
         """The cheaper model; None where the model is not premium, or has no price."""
         if provider is None or model is None:
             return None
+        provider = self._prices.seller(provider, model)
         key = (environment, provider, model)
         if key not in self._known:
             self._known[key] = self._find(self._environments.get(environment or ""), provider, model)

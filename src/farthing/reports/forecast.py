@@ -9,6 +9,7 @@ import msgspec
 from farthing.domain.money import dollars, nearest_whole
 from farthing.domain.period import Period, from_microseconds, window_of
 from farthing.ledger.entries import Balance, Unit
+from farthing.ledger.grains import DAY_US
 from farthing.policy.rules import Budget
 from farthing.reports.asking import Question
 from farthing.reports.comparing import is_month
@@ -16,7 +17,7 @@ from farthing.reports.environments import environment_place, nothing_yet
 from farthing.reports.pace import LOOK_BACK_DAYS, Pace, pace_of
 from farthing.reports.ranking import OTHERS, top_of
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, Value, part
-from farthing.reports.spans import DAY_US, midnight_us
+from farthing.reports.spans import midnight_us
 from farthing.reports.telling import percent, rounded_dollars
 
 TITLE = "Forecast"
@@ -340,8 +341,8 @@ def _notes(asked: Question, outlooks: Sequence[Outlook]) -> Iterator[str]:
         yield f"{percent(Fraction(elapsed, length))} % of the time is over."
     if any(not one.pace.by_weekday for one in outlooks):
         yield (
-            "A straight line knows no weekends: with five weeks of calls behind it, an environment is told "
-            "from the weekdays of the last four."
+            "A straight line knows no weekends: with more than four weeks of calls behind it, an environment "
+            "is told from the weekdays of the last four."
         )
     if all(one.plan is None for one in outlooks):
         yield "No plan is known: give the environment a budget with  period: monthly  in the policy."

@@ -77,7 +77,7 @@ def _lines(sheet: Sheet) -> Iterator[str]:
 
 
 def _flag(flag: Flag, fix: str) -> str:
-    code = f"<br><code>{_safe(fix)}</code>" if fix else ""
+    code = f"<br>To go on: <code>{_safe(fix)}</code>" if fix else ""
     return f'<li class="{flag.level.value}"><b>{_LEVELS[flag.level]}:</b> {_safe(flag.text)}{code}</li>'
 
 

@@ -26,7 +26,7 @@ def _lines(sheet: Sheet) -> Iterator[str]:
         yield f"> **{_MARK[flag.level]}:** {_safe(flag.text)}"
         if fix:
             yield ">"
-            yield f"> {_code(fix)}"
+            yield f"> To go on: {_code(fix)}"
     for table in sheet.tables:
         yield ""
         yield f"## {_safe(table.title)}"
