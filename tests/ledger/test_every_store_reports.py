@@ -382,3 +382,11 @@ def test_annotations_are_kept_newest_first_and_audited(store: Store) -> None:
     assert store.annotations() == [second, first]
     (_, act) = store.acts(WantedActs(action="annotate"))
     assert (act.by, act.about, act.reason) == ("ana", "search", "we build it")
+
+
+def test_a_call_that_reached_no_provider_is_neither_served_nor_paid_for(store: Store) -> None:
+    spent(store, "paid")
+    held(store, hold("voided", offer(CENT, claim("team", 100 * DOLLAR))))
+    booked(store, void("voided"))
+    (row,) = store.spend(by=[])
+    assert (row.calls, row.served, row.paid) == (2, 1, 1)

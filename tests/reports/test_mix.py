@@ -18,6 +18,7 @@ from farthing.reports.spans import Span
 from farthing.scenarios.moments import DAY_US, day
 from farthing.scenarios.rows import Row
 from farthing.scenarios.seeds_environments import g1
+from tests.ledger.sentences import booked, claim, held, hold, offer, void
 from tests.reports.conftest import Months
 from tests.reports.ledgers import DOLLAR, MONTH, a_call_of, a_ledger, asking, rows_of, total_of
 
@@ -230,6 +231,14 @@ def test_what_an_assumed_call_cost_is_told_by_the_call() -> None:
     ]  # fmt: skip
     (row,) = rows_of(report(asking(a_ledger(rows), MONTH)), "effects")
     assert row["volume_nanodollars"] == DOLLAR
+
+
+def test_calls_that_reached_no_provider_are_left_out_and_it_says_so() -> None:
+    store = a_ledger([a_call_of(at_us=SEPTEMBER)])
+    held(store, hold("voided", offer(DOLLAR, claim("team", 100 * DOLLAR)), at_us=SEPTEMBER + DAY_US))
+    booked(store, void("voided"))
+    sheet = report(asking(store, MONTH))
+    assert any(note.startswith("Calls that reached no provider (1)") for note in sheet.notes)
 
 
 # ── which spans are compared ────────────────────────────────────────────────────────────────────

@@ -13,12 +13,11 @@ from farthing.ledger.archiving import Partition, PartitionState, Progress
 from farthing.ledger.cost_buckets import cost_bucket
 from farthing.ledger.entries import Difference
 from farthing.ledger.folding import MEASURE_COLUMNS
+from farthing.ledger.grains import DAY_US
 from farthing.ledger.page import EntryRow
 from farthing.ledger.sqlite_archived import archived_lines, file_of, trouble_with
 from farthing.ledger.sqlite_partitions import partitions
 from farthing.ledger.sqlite_rows import as_json
-
-_DAY_US = 86_400_000_000
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -218,7 +217,7 @@ def _move_corrected(connection: sqlite3.Connection, trust: Trust) -> None:
         for bucket, count in ((cost_bucket(cost), -1), (cost_bucket(cost + late[line.call_id]), 1)):
             connection.execute(
                 "INSERT INTO archived_cost_count VALUES (?, 'calls', ?, ?, ?, ?)",
-                (line.at_us // _DAY_US, *_sliced(line), bucket, count),
+                (line.at_us // DAY_US, *_sliced(line), bucket, count),
             )
 
 

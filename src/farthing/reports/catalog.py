@@ -180,7 +180,7 @@ REPORTS = (
     ),
     Report(
         name="sessions",
-        help="When did developers work with models, and what did each sitting cost?",
+        help="When did developers work with models, and what did each session cost?",
         example="farthing report sessions --week last",
         takes=("environment", "top"),
         span="week",

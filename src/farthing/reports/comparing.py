@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from farthing.reports.spans import DAY_US, Span, midnight_us, next_month
+from farthing.ledger.grains import DAY_US
+from farthing.reports.spans import Span, midnight_us, next_month
 
 
 def begun(span: Span, now_us: int) -> Span:

@@ -9,10 +9,10 @@ from statistics import median_high, median_low
 import msgspec
 
 from farthing.domain.period import from_microseconds
+from farthing.ledger.grains import DAY_US
 from farthing.ledger.report_store import Annotation
 from farthing.reports.annotations import accepts
 from farthing.reports.sheet import part
-from farthing.reports.spans import DAY_US
 
 BASELINE_WEEKS = 8
 WEEK = 7

@@ -5,7 +5,7 @@ from datetime import MAXYEAR, UTC, datetime
 
 from farthing.domain.period import from_microseconds, to_microseconds
 from farthing.domain.span import BadSpan, span_us
-from farthing.reports.history import HOUR_US
+from farthing.ledger.grains import HOUR_US
 from farthing.reports.spans import BadMoment, Span, month_of, week_of
 
 LAST = "last"

@@ -15,9 +15,10 @@ import msgspec
 from farthing.domain.money import decimal_text
 from farthing.domain.period import from_microseconds
 from farthing.ledger.entries import Entry, Outcome
+from farthing.ledger.grains import DAY_US
 from farthing.reports.export import cached_write
 from farthing.reports.export_columns import Cell, ExportColumn, Kind
-from farthing.reports.spans import DAY_US, Span
+from farthing.reports.spans import Span
 
 CURRENCY = "USD"
 # Whose bill it is where the policy names no organization.

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from farthing.domain.period import MICROSECONDS, to_microseconds
+from farthing.domain.period import to_microseconds
 from farthing.ledger.entries import Entry
+from farthing.ledger.grains import DAY_US, HOUR_US
 from farthing.ledger.store import Store
 
-HOUR_US = 3_600 * MICROSECONDS
-DAY_US = 24 * HOUR_US
 PAGE = 1_000
 # One entry may stand for many refusals, so an hour may count more calls than it has entries.
 PARTS_MAX = 360

@@ -10,13 +10,14 @@ from farthing.domain.errors import Reason
 from farthing.domain.money import nearest_whole
 from farthing.domain.period import from_microseconds
 from farthing.ledger.auditing import WantedActs
+from farthing.ledger.grains import DAY_US
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import BadQuestion, Question
 from farthing.reports.comparing import begun, is_whole_months
 from farthing.reports.environments import DEVELOPMENT, environment_place, nothing_yet
 from farthing.reports.incidents import runaway_incidents
 from farthing.reports.sheet import Column, Kind, Sheet, Table, Value, part
-from farthing.reports.spans import DAY_US, Span, midnight_us
+from farthing.reports.spans import Span, midnight_us
 from farthing.reports.totals import total_of
 
 TITLE = "Before and after"

@@ -234,7 +234,7 @@ def _notes(found: _Environments, split: Mapping[str, Effects], before: Span) -> 
     voided = sum(row.voided for both in found.values() for rows in both for row in rows.values())
     if voided:
         yield (
-            f"{voided:,} calls that reached no provider are not counted here; reports that count all calls "
+            f"Calls that reached no provider ({voided:,}) are not counted here; reports that count all calls "
             "have them."
         )
     yield (

@@ -7,7 +7,8 @@ from fractions import Fraction
 import msgspec
 
 from farthing.domain.period import from_microseconds
-from farthing.reports.spans import DAY_US, midnight_us
+from farthing.ledger.grains import DAY_US
+from farthing.reports.spans import midnight_us
 
 # Weekdays are told from so many whole weeks; spend before them shows that they are all there is to know.
 WEEKS = 4

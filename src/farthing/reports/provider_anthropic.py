@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import msgspec
 
+from farthing.ledger.grains import DAY_US
 from farthing.reports.provider_rows import (
     ANTHROPIC,
-    DAY_US,
     NANODOLLARS_PER_CENT,
     BadExport,
     Document,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from farthing.ledger.grains import DAY_US
 from farthing.reports import provider_anthropic, provider_openai
 from farthing.reports.provider_rows import (
     ANTHROPIC,
-    DAY_US,
     OPENAI,
     BadExport,
     Document,

@@ -12,8 +12,8 @@ import msgspec
 from farthing.domain.errors import FarthingError
 from farthing.domain.money import NANODOLLARS_MAX, NANODOLLARS_PER_DOLLAR
 from farthing.domain.period import MICROSECONDS, from_microseconds, to_microseconds
+from farthing.ledger.grains import DAY_US
 
-DAY_US = 86_400 * MICROSECONDS
 NANODOLLARS_PER_CENT = NANODOLLARS_PER_DOLLAR // 100
 OPENAI, ANTHROPIC = "openai", "anthropic"
 PROVIDERS = (OPENAI, ANTHROPIC)

@@ -7,11 +7,11 @@ from fractions import Fraction
 import msgspec
 
 from farthing.domain.money import NANODOLLARS_PER_DOLLAR
+from farthing.ledger.grains import DAY_US
 from farthing.ledger.store import Store
 from farthing.prices.book import PriceBook
 from farthing.reports.provider_files import apart, covered
 from farthing.reports.provider_rows import (
-    DAY_US,
     NANODOLLARS_PER_CENT,
     PROVIDERS,
     Document,

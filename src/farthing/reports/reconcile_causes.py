@@ -7,8 +7,9 @@ import msgspec
 
 from farthing.domain.money import dollars
 from farthing.domain.period import iso_utc
+from farthing.ledger.grains import DAY_US
 from farthing.prices.book import PriceBook
-from farthing.reports.provider_rows import BATCH, DAY_US, PLAIN_TIERS, ProviderRow, Quantities
+from farthing.reports.provider_rows import BATCH, PLAIN_TIERS, ProviderRow, Quantities
 from farthing.reports.reconcile_line import Case, Cause, Line, as_told
 from farthing.reports.reconcile_ours import OneCall, SingleCalls
 from farthing.reports.reconcile_price import priced_now

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from farthing.reports.provider_rows import DAY_US, ProviderRow, Quantities
+from farthing.ledger.grains import DAY_US
+from farthing.reports.provider_rows import ProviderRow, Quantities
 from farthing.reports.reconcile_ours import OneCall, OurSum
 
 COST = "cost"

@@ -9,12 +9,13 @@ import msgspec
 from farthing.domain.period import to_microseconds
 from farthing.domain.usage import Usage
 from farthing.ledger.entries import Entry, Outcome
+from farthing.ledger.grains import DAY_US, HOUR_US
 from farthing.ledger.slices import SpendRow
 from farthing.ledger.store import Store
 from farthing.prices.book import PriceBook
 from farthing.prices.names import undated
-from farthing.reports.history import HOUR_US, calls_in_order, count_of_calls
-from farthing.reports.provider_rows import DAY_US, Quantities
+from farthing.reports.history import calls_in_order, count_of_calls
+from farthing.reports.provider_rows import Quantities
 
 # Single calls are looked at only where a line differs, and not beyond this many.
 CALLS_MAX = 50_000

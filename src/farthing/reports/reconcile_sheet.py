@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from farthing.domain.money import dollars
-from farthing.reports.provider_rows import DAY_US, Kind, day_text
+from farthing.ledger.grains import DAY_US
+from farthing.reports.provider_rows import Kind, day_text
 from farthing.reports.reconcile import Compared, totals
 from farthing.reports.reconcile_line import COST, Figure, Line
 from farthing.reports.sheet import UNITS, Column, Flag, Level, Sheet, Table, Value

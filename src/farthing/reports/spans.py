@@ -9,8 +9,8 @@ import msgspec
 
 from farthing.domain.period import from_microseconds, to_microseconds
 from farthing.domain.span import BadSpan, span_us
+from farthing.ledger.grains import DAY_US
 
-DAY_US = 86_400_000_000
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _WEEK = re.compile(r"\d{4}-W\d{2}")
 

@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import msgspec
 
+from farthing.ledger.grains import DAY_US
 from farthing.ledger.slices import SpendRow
 from farthing.reports.asking import Question
 from farthing.reports.environments import nothing_yet
 from farthing.reports.quantiles import PERCENTS, nearest_rank
 from farthing.reports.ranking import OTHERS, Cells
 from farthing.reports.sheet import Column, Flag, Kind, Level, Sheet, Table, mean_nanodollars, part
-from farthing.reports.spans import DAY_US, Span, month_of
+from farthing.reports.spans import Span, month_of
 from farthing.reports.telling import percent, rounded_dollars
 
 USER = "label:user_id"
