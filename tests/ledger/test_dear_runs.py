@@ -75,3 +75,35 @@ def test_a_run_that_bought_nothing_is_not_counted(store: Store) -> None:
 def test_runs_are_narrowed_by_environment_alone(store: Store) -> None:
     with pytest.raises(ValueError, match="cannot be told by developer"):
         store.dear_runs(top=1, where={"developer": "alice"})
+
+
+def test_a_run_that_goes_on_after_it_was_counted_is_counted_anew(store: Store) -> None:
+    spent(store, "a", 10)
+    spent(store, "b", 20)
+    spent(store, "later", 1, day=3)  # closes the hours before it
+    closed = store.dear_runs(top=2, until_us=MONTH_STARTS_AT_US + DAY_US)
+    assert [(row.by["run"], row.cost_nanodollars) for row in closed.dearest] == [("b", 20), ("a", 10)]
+
+    spent(store, "a", 15, day=4)  # began on the first day, and is open again
+    opened = store.dear_runs(top=2, until_us=MONTH_STARTS_AT_US + DAY_US)
+    assert [(row.by["run"], row.cost_nanodollars) for row in opened.dearest] == [("a", 25), ("b", 20)]
+    assert [(row.runs, row.calls, row.cost_nanodollars) for row in opened.environments] == [(2, 3, 45)]
+
+    spent(store, "last", 2, day=5)
+    assert store.dear_runs(top=2, until_us=MONTH_STARTS_AT_US + DAY_US) == opened
+    assert store.verify() == []
+
+
+def test_many_days_of_runs_tell_the_dearest_of_all(store: Store) -> None:
+    for day in range(8):
+        for number in range(6):
+            spent(store, f"run-{day}-{number}", 1 + (day * 7 + number * 11) % 40, day=day)
+
+    found = store.dear_runs(top=5)
+
+    costs = sorted(
+        (1 + (day * 7 + number * 11) % 40 for day in range(8) for number in range(6)), reverse=True
+    )
+    assert [row.cost_nanodollars for row in found.dearest] == costs[:5]
+    assert [row.runs for row in found.environments] == [48]
+    assert store.verify() == []

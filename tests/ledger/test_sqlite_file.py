@@ -107,6 +107,21 @@ def test_a_newer_schema_is_refused_with_a_way_out(ledger_file: Path) -> None:
         SqliteStore(ledger_file)
 
 
+def test_a_process_does_not_write_on_under_a_schema_that_became_another_one(ledger_file: Path) -> None:
+    with opened(ledger_file) as store:
+        assert isinstance(ask(store, hold("A")), Held)
+        with by_hand(ledger_file) as connection:
+            connection.execute("PRAGMA user_version = 999")
+
+        with pytest.raises(LedgerUnavailable, match="brought to schema 999 while this process ran"):
+            ask(store, hold("B"))
+
+        with by_hand(ledger_file) as connection:
+            connection.execute("PRAGMA user_version = " + str(len(scripts())))
+        assert isinstance(ask(store, hold("C")), Held)
+        assert {one.call_id for one in store.open_holds()} == {"A", "C"}
+
+
 def test_migrating_twice_changes_nothing(ledger_file: Path) -> None:
     with opened(ledger_file), by_hand(ledger_file) as connection:
         schema = connection.execute("SELECT sql FROM sqlite_schema").fetchall()

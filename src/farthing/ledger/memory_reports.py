@@ -182,14 +182,14 @@ class ReportsInMemory:
         """Runs by environment, and the dearest of them."""
         counted_by(RUNS, (), where or {})
         environment = (where or {}).get("environment")
-        end_us = _END_OF_TIME_US if until_us is None else until_us
+        first, end = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
         with self._lock:
             runs = [
                 (run, measures)
                 for run, measures in self._rollups.runs.items()
                 if counts_as_run(measures)
                 and environment in (None, run.environment)
-                and (since_us or 0) <= self._rollups.spans[run].first_at_us < end_us
+                and first <= self._rollups.spans[run].first_at_us // DAY_US < end
             ]
         counts = Counter(run.environment for run, _ in runs)
         sums = dict.fromkeys(sorted(counts), Measures())

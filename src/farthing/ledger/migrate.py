@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -39,6 +40,25 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Ask in each transaction that writes: another farthing may have changed the schema meanwhile.
+
+    A process that went on with the old one would leave out of the newer sums what it writes.
+    Raises LedgerUnavailable.
+    """
+    version = _version(connection)
+    if version != _known():
+        raise LedgerUnavailable(
+            f"the ledger {path} was brought to schema {version} while this process ran; it knows {_known()}",
+            fix="start this process anew with the farthing that changed it",
+        )
+
+
+@cache
+def _known() -> int:
+    return len(scripts())
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -135,7 +135,7 @@ class ReportStore(Protocol):
         until_us: int | None = None,
         where: Mapping[str, str] | None = None,
     ) -> DearRuns:
-        """The runs that cost_counts counts: together by environment, and so many of the dearest.
+        """The runs that began on the days of a span: together by environment, and so many of the dearest.
 
         where: environment; raises ValueError for anything else.
         """

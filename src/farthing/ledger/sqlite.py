@@ -36,7 +36,7 @@ from farthing.ledger.entries import (
 )
 from farthing.ledger.file_queue import FileQueue
 from farthing.ledger.fork_gate import ForkGate
-from farthing.ledger.migrate import migrate
+from farthing.ledger.migrate import check_schema, migrate
 from farthing.ledger.outcome_sums import WantedOutcomes
 from farthing.ledger.raising import RaiseRow
 from farthing.ledger.sqlite_apply import apply_in
@@ -251,7 +251,7 @@ class SqliteStore(ArchiveInFile, PeopleInFile, ReportsInFile):
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction in our turn: committed at the end, undone by any error."""
         with self.turn(), _inside_sqlite:
-            yield from _transaction(self._files().writer)
+            yield from _transaction(self._files().writer, self._path)
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
@@ -359,9 +359,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_inherited)
 
 
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def _transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        check_schema(connection, path)
         yield connection
         connection.execute("COMMIT")
     finally:

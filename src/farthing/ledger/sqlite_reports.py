@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from farthing.ledger import sqlite_sums
+from farthing.ledger import sqlite_runs, sqlite_sums
 from farthing.ledger.auditing import annotation_act
 from farthing.ledger.report_store import (
     ActivityRow,
@@ -74,7 +74,7 @@ class ReportsInFile(ABC):
     ) -> DearRuns:
         """Runs by environment, and the dearest of them."""
         with self._asking() as connection:
-            return sqlite_sums.dear_runs(connection, top, since_us, until_us, where or {})
+            return sqlite_runs.dear_runs(connection, top, since_us, until_us, where or {})
 
     def reasons(
         self,

@@ -26,12 +26,10 @@ from farthing.ledger.report_store import (
     ActivityRow,
     CostCount,
     CostCounts,
-    DearRuns,
     PromptRow,
     ReasonRow,
-    RunSums,
 )
-from farthing.ledger.rollups import ALL_CALLS, CALLS, RUNS
+from farthing.ledger.rollups import ALL_CALLS, CALLS
 from farthing.ledger.slices import (
     PEOPLE_BY,
     REASONS_BY,
@@ -283,59 +281,6 @@ def _kept_days(connection: sqlite3.Connection, since_us: int | None, until_us: i
     first, end = first_hour // DAY_HOURS, -(-end_hour // DAY_HOURS)
     folded = folded_until(connection) // DAY_HOURS
     return day_parts(max(since, first), min(until, end), folded=folded)
-
-
-_RUNS = """
-        FROM spend_run INDEXED BY spend_run_by_start
-        WHERE first_at_us >= :since_us AND first_at_us < :until_us AND calls > voided + cached
-          AND (:environment IS NULL OR environment = :environment)
-"""
-_RUN_SUMS = " ".join(
-    (
-        "SELECT environment, count(*), sum(calls), sum(cost_nanodollars)",
-        _RUNS,
-        "GROUP BY 1 ORDER BY 1",
-    )
-)
-# Only what decides is read of every run; the rest of those that are told.
-_DEAREST_RUNS = " ".join(
-    (
-        "WITH dear AS (SELECT environment, run, cost_nanodollars AS cost",
-        _RUNS,
-        "ORDER BY cost DESC, environment, run LIMIT :top)",
-        "SELECT environment, run,",
-        ", ".join(MEASURE_COLUMNS),
-        "FROM dear JOIN spend_run USING (environment, run) ORDER BY cost DESC, environment, run",
-    )
-)
-
-
-def dear_runs(
-    connection: sqlite3.Connection,
-    top: int,
-    since_us: int | None,
-    until_us: int | None,
-    where: Mapping[str, str],
-) -> DearRuns:
-    """Sum the runs of each environment, and find the dearest."""
-    columns = counted_by(RUNS, (), where)
-    values = {
-        "since_us": since_us or 0,
-        "until_us": _END_OF_TIME_US if until_us is None else until_us,
-        "top": top,
-        **{name: where.get(name) for name in columns},
-    }
-    of_run = slice_of(["environment", "run"], {})
-    return DearRuns(
-        environments=[
-            RunSums(environment=environment, runs=runs, calls=calls, cost_nanodollars=cost)
-            for environment, runs, calls, cost in connection.execute(_RUN_SUMS, values)
-        ],
-        dearest=[
-            of_run.row({"environment": environment, "run": run}, figures)
-            for environment, run, *figures in connection.execute(_DEAREST_RUNS, values)
-        ],
-    )
 
 
 # ── reasons, activity, prompts ──────────────────────────────────────────────────────────────────

@@ -165,6 +165,15 @@ _CHECKS = (
         rows="WHERE grain = 2",
     ),
     _check(
+        "run_day",
+        ("day", "environment"),
+        """(SELECT iif(open, counted_day, first_at_us / 86400000000) AS day, environment, 1 AS runs,
+                iif(open, counted_calls, calls) AS calls,
+                iif(open, counted_nanodollars, cost_nanodollars) AS cost_nanodollars
+            FROM spend_run WHERE iif(open, counted_day IS NOT NULL, calls > voided + cached))""",
+        figures=("runs", "calls", "cost_nanodollars"),
+    ),
+    _check(
         "activity",
         ("half_hour", "developer", "environment"),
         """(SELECT at_us / 1800000000 AS half_hour, *
