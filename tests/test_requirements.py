@@ -1,4 +1,4 @@
-"""Every requirement of the policy and of the reports has a test that shows it; a test that goes away takes its line with it."""
+"""Requirements of policy and reports have tests that show them; a test that goes away takes its line along."""
 
 import re
 from pathlib import Path
