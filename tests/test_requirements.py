@@ -1,4 +1,4 @@
-"""Requirements of policy and reports have tests that show them; a test that goes away takes its line along."""
+"""Requirements of policy and reports have tests that show them; a test that goes takes its line along."""
 
 import re
 from pathlib import Path
