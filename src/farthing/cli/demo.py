@@ -101,7 +101,7 @@ def _make(folder: Path, policy: Path, url: str, entries: int) -> None:
         policy.write_text(starter_policy(organization="demo", split=_split(entries)), encoding="utf-8")
         with open_ledger(url, [policy], make=True) as store:
             _fill(store, read_policy([policy]).policy, entries)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a month would be taken for a demo; the folder was new or empty
         shutil.rmtree(folder, ignore_errors=True)
         raise
 

@@ -11,6 +11,8 @@ HOUR_US = 3_600_000_000
 DAY_HOURS = 24
 DAY_US = DAY_HOURS * HOUR_US
 HALF_HOUR_US = HOUR_US // 2
+# Later than any moment that is asked about; a span without an end ends here.
+END_OF_TIME_US = 2**62
 
 _MONTHS = 12
 _FIRST_YEAR = 1970

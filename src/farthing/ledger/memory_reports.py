@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from farthing.ledger.auditing import Act, annotation_act
 from farthing.ledger.cost_buckets import bucket_bounds, cost_bucket
 from farthing.ledger.forgetting import Folded
-from farthing.ledger.grains import DAY_US, HALF_HOUR_US, HOUR_US, Grain, Part, shown, whole
+from farthing.ledger.grains import DAY_US, END_OF_TIME_US, HALF_HOUR_US, HOUR_US, Grain, Part, shown, whole
 from farthing.ledger.page import EntryRow, is_priced
 from farthing.ledger.report_store import (
     EXACT_MAX,
@@ -43,7 +43,6 @@ from farthing.ledger.slices import (
     slice_of,
 )
 
-_END_OF_TIME_US = 2**62
 # Environment, feature and cost, or the bucket of it.
 _Cost = tuple[str, str, int]
 
@@ -117,7 +116,7 @@ class ReportsInMemory:
     ) -> CostCounts:
         """How many settled calls, or runs, cost how much."""
         columns, where = counted_by(of, by, where or {}), where or {}
-        span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+        span = (since_us or 0, END_OF_TIME_US if until_us is None else until_us)
         with self._lock:
             exact, costs = self._costs_of_calls(*span) if of == CALLS else self._costs_of_runs(*span)
         counts = Counter[tuple[int, tuple[str, ...]]]()
@@ -182,7 +181,7 @@ class ReportsInMemory:
         """Runs by environment, and the dearest of them."""
         counted_by(RUNS, (), where or {})
         environment = (where or {}).get("environment")
-        first, end = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+        first, end = whole(DAY_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
         with self._lock:
             runs = [
                 (run, measures)
@@ -223,7 +222,7 @@ class ReportsInMemory:
         """Why calls were refused, or granted otherwise than asked."""
         where = where or {}
         grain = reasons_by(by, where)
-        first, end = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+        first, end = whole(DAY_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
         calls = Counter[tuple[int | str, ...]]()
         accounts: dict[tuple[int | str, ...], set[str]] = {}
         dimensions = [name for name in REASONS_BY[1:] if name in by]

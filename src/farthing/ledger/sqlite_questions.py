@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from farthing.ledger.entries import Balance, Entry, OpenHold, Owner
-from farthing.ledger.grains import HOUR_US
+from farthing.ledger.grains import END_OF_TIME_US, HOUR_US
 from farthing.ledger.page import entry_of
 from farthing.ledger.sqlite_archived import archived_corrections, archived_lines, with_archived
 from farthing.ledger.sqlite_rows import (
@@ -18,9 +18,6 @@ from farthing.ledger.sqlite_rows import (
     draft_from,
     read_entries,
 )
-
-_END_OF_TIME_US = 2**62
-
 
 # ── accounts, holds, owners ─────────────────────────────────────────────────────────────────────
 
@@ -147,7 +144,7 @@ def entries_statement(
         lead = _BY_OUTCOME
     else:
         lead = _BY_TIME
-    before_us, before_id = wanted.before or (_END_OF_TIME_US, "")
+    before_us, before_id = wanted.before or (END_OF_TIME_US, "")
     values = {
         "since_us": since_us,
         "until_us": until_us,
@@ -193,7 +190,7 @@ def _spans(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[int
     Labels, environments and keys have no index of their own; roll-ups know the hours they occur in.
     """
     since_us = 0 if wanted.since_us is None else wanted.since_us
-    until_us = _END_OF_TIME_US if wanted.until_us is None else wanted.until_us
+    until_us = END_OF_TIME_US if wanted.until_us is None else wanted.until_us
     if wanted.before is not None:
         until_us = min(until_us, wanted.before[0] + 1)
     has_index = wanted.request_id is not None or wanted.outcome not in (None, "settled")

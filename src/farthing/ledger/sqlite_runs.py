@@ -6,13 +6,11 @@ from heapq import nsmallest
 
 from farthing.ledger.counting_runs import OPEN_SUMS
 from farthing.ledger.folding import MEASURE_COLUMNS
-from farthing.ledger.grains import DAY_US, whole
+from farthing.ledger.grains import DAY_US, END_OF_TIME_US, whole
 from farthing.ledger.report_store import DearRuns, RunSums
 from farthing.ledger.rollups import RUNS
 from farthing.ledger.slices import counted_by, slice_of
 from farthing.ledger.sqlite_rows import SqlRow
-
-_END_OF_TIME_US = 2**62
 
 _SUMS = " ".join(
     (
@@ -59,7 +57,7 @@ def dear_runs(
 ) -> DearRuns:
     """Sum the runs of each environment, and find the dearest, however many there are."""
     counted_by(RUNS, (), where)
-    first, end = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    first, end = whole(DAY_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
     values = {"first": first, "end": end, "environment": where.get("environment")}
     of_run = slice_of(["environment", "run"], {})
     return DearRuns(

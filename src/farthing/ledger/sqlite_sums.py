@@ -11,6 +11,7 @@ from farthing.ledger.folding import MEASURE_COLUMNS, folded_until
 from farthing.ledger.grains import (
     DAY_HOURS,
     DAY_US,
+    END_OF_TIME_US,
     HALF_HOUR_US,
     HOUR_US,
     Grain,
@@ -42,8 +43,6 @@ from farthing.ledger.slices import (
 )
 from farthing.ledger.sqlite_archived import any_forgotten, with_archived_costs
 from farthing.ledger.sqlite_rows import SqlRow
-
-_END_OF_TIME_US = 2**62
 
 _encode = msgspec.json.Encoder().encode
 
@@ -120,7 +119,7 @@ def spend(
     asked = slice_of(by, where)
     values: dict[str, object] = {
         "since_us": since_us or 0,
-        "until_us": _END_OF_TIME_US if until_us is None else until_us,
+        "until_us": END_OF_TIME_US if until_us is None else until_us,
         "name": asked.label,
         "is_pair": asked.is_pair,
     }
@@ -149,7 +148,7 @@ def _kept_hours(
     ((first,), (last,)) = (connection.execute(sql).fetchone() for sql in (_FIRST_HOUR, _LAST_HOUR))
     if first is None:
         return 0, 0
-    since, until = whole(HOUR_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    since, until = whole(HOUR_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
     return max(since, first), min(until, last + 1)
 
 
@@ -217,7 +216,7 @@ def cost_counts(
     """Count calls or runs by what they cost: one by one while they are few, else by buckets."""
     columns = counted_by(of, by, where)
     days = list(_kept_days(connection, since_us, until_us))
-    span = (since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    span = (since_us or 0, END_OF_TIME_US if until_us is None else until_us)
     first, end = whole(DAY_US, *span)
     values: dict[str, object] = {
         "since_us": span[0],
@@ -277,7 +276,7 @@ def _cost_count(by: Sequence[str], columns: Mapping[str, str], exact: bool, row:
 def _kept_days(connection: sqlite3.Connection, since_us: int | None, until_us: int | None) -> Iterable[Part]:
     """The days of a span that anything is kept of, as months and days."""
     first_hour, end_hour = _kept_hours(connection, None, None)
-    since, until = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    since, until = whole(DAY_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
     first, end = first_hour // DAY_HOURS, -(-end_hour // DAY_HOURS)
     folded = folded_until(connection) // DAY_HOURS
     return day_parts(max(since, first), min(until, end), folded=folded)
@@ -329,7 +328,7 @@ def reasons(
 ) -> list[ReasonRow]:
     """Count refused calls, and those granted otherwise than asked, by the dimensions asked for."""
     grain = reasons_by(by, where)
-    first, end = whole(DAY_US, since_us or 0, _END_OF_TIME_US if until_us is None else until_us)
+    first, end = whole(DAY_US, since_us or 0, END_OF_TIME_US if until_us is None else until_us)
     values: dict[str, object] = {"first": first, "end": end, "grain": grain}
     for dimension in REASONS_BY[1:]:
         values["by_" + dimension] = dimension in by
